@@ -1,0 +1,93 @@
+"""The counter terminal: builds its Hal from board.json and the platform's modules."""
+
+import json
+
+from hal.compat import beside
+from hal.drivers.escpos import EscposPrinter
+from hal.drivers.file_storage import FileStorage
+from hal.drivers.matrix_keypad import MatrixKeypad
+from hal.drivers.pn532 import Pn532, Pn532OverI2c
+from hal.drivers.serial_scanner import SerialScanner
+from hal.drivers.software_key import SoftwareKey
+from hal.drivers.st7789 import St7789
+from hal.drivers.system_clock import SystemClock
+from hal.drivers.wlan import Wlan
+from hal.hal import Hal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hal.platform import Platform
+
+
+def facts() -> "dict[str, Any]":
+    """The board's facts: board.json."""
+    with open(beside(__file__, "board.json")) as file:
+        board: dict[str, Any] = json.load(file)
+    return board
+
+
+def build(platform: "Platform") -> Hal:
+    """The terminal's devices, not yet brought up. Touches no hardware but the pins' directions."""
+    machine = platform.machine
+    board = facts()
+    buses = board["buses"]
+    parts = board["parts"]
+
+    clock = SystemClock(platform.time, machine.RTC(), platform.sleep_ms)
+    storage = FileStorage(platform.files)
+    bus = buses["display_bus"]
+    part = parts["display"]
+    spi = machine.SPI(
+        bus["id"],
+        baudrate=bus["baudrate_hz"],
+        sck=machine.Pin(bus["sck"]),
+        mosi=machine.Pin(bus["mosi"]),
+        miso=machine.Pin(bus["miso"]),
+    )
+    display = St7789(
+        spi,
+        chip_select=machine.Pin(part["cs"], machine.Pin.OUT, value=1),
+        data_command=machine.Pin(part["dc"], machine.Pin.OUT, value=0),
+        reset=machine.Pin(part["reset"], machine.Pin.OUT, value=1),
+        backlight=machine.Pin(part["backlight"], machine.Pin.OUT, value=0),
+        width_px=part["width_px"],
+        height_px=part["height_px"],
+        clock=clock,
+        baudrate_hz=bus["baudrate_hz"],
+    )
+    part = parts["keypad"]
+    keypad = MatrixKeypad(
+        rows=[machine.Pin(number, machine.Pin.IN, machine.Pin.PULL_UP) for number in part["rows"]],
+        columns=[machine.Pin(number, machine.Pin.OUT, value=1) for number in part["columns"]],
+        layout=part["keys"],
+        clock=clock,
+    )
+    part = parts["printer"]
+    printer = EscposPrinter(
+        _uart(machine, buses[part["bus"]]), width_dots=part["width_dots"], columns=part["columns"], clock=clock
+    )
+    bus = buses["reader_bus"]
+    i2c = machine.I2C(bus["id"], scl=machine.Pin(bus["scl"]), sda=machine.Pin(bus["sda"]), freq=bus["frequency_hz"])
+    card_reader = Pn532(Pn532OverI2c(i2c, parts["card_reader"]["address"], clock), clock)
+    scanner = SerialScanner(_uart(machine, buses[parts["scanner"]["bus"]]), clock)
+    return Hal(
+        board=board["id"],
+        hardware_id="".join("%02x" % byte for byte in machine.unique_id()),
+        clock=clock,
+        storage=storage,
+        secure_element=SoftwareKey(storage),
+        display=display,
+        keypad=keypad,
+        printer=printer,
+        card_reader=card_reader,
+        scanner=scanner,
+        network=Wlan(platform.network, clock),
+    )
+
+
+def _uart(machine: "Any", bus: "dict[str, Any]") -> "Any":
+    return machine.UART(
+        bus["id"], baudrate=bus["baudrate"], tx=machine.Pin(bus["tx"]), rx=machine.Pin(bus["rx"]), timeout=0, rxbuf=512
+    )

@@ -1,0 +1,23 @@
+"""What runs on the device after boot: the only place that imports machine and network."""
+
+import asyncio
+import time
+
+import machine
+import network
+
+from boards.esp32s3_counter.board import build
+from firmware_agent.agent import Agent
+from firmware_agent.links.mqtt_stream import MqttStreamLink
+from hal.files import Files
+from hal.platform import Platform
+
+DATA_FOLDER = "data"
+
+
+async def main() -> None:
+    platform = Platform(machine, network, time, asyncio.sleep_ms, Files(DATA_FOLDER))
+    await Agent(build(platform), MqttStreamLink, print).run()
+
+
+asyncio.run(main())

@@ -1,0 +1,3 @@
+"""What ships on the terminal."""
+
+VERSION = "0.1.0"

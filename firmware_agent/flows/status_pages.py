@@ -1,0 +1,78 @@
+"""Pages that say how the terminal stands: in service, suspended, out of order."""
+
+from firmware_agent.flows.dates import local_time
+from firmware_agent.screens.page import Page
+from firmware_agent.state.machine import PROBATION
+from firmware_agent.state.reasons import ACTOR_HOST
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from firmware_agent.settings import Settings
+    from firmware_agent.state.reasons import Reason
+    from firmware_agent.terminal import Terminal
+    from firmware_agent.texts import Texts
+
+
+def idle_page(texts: "Texts", terminal: "Terminal", settings: "Settings") -> Page:
+    lines = [
+        texts.get("idle.ready"),
+        texts.get("idle.terminal", terminal=terminal.identity.terminal),
+        texts.get("idle.link", link=texts.get("link.online" if terminal.online else "link.offline")),
+    ]
+    if not terminal.online:
+        lines.append(texts.get("link.offline_hint"))
+    if terminal.state.mode == PROBATION and terminal.state.probation_until:
+        lines.append(texts.get("idle.probation", until=local_time(terminal.state.probation_until, settings.utc_offset_min)))
+    return Page("idle", texts.get("idle.title"), lines, tone="good")
+
+
+def restored_page(texts: "Texts") -> Page:
+    return Page(
+        "restored",
+        texts.get("restored.title"),
+        [texts.get("restored.text")],
+        [("1", texts.get("restored.choice.1"))],
+        texts.get("hint.choose"),
+        "good",
+    )
+
+
+def suspended_page(texts: "Texts", terminal: "Terminal", settings: "Settings") -> Page:
+    reasons = terminal.state.reasons
+    lines = reason_lines(texts, reasons[0], settings)
+    if len(reasons) > 1:
+        lines.append(texts.get("suspended.more", count=len(reasons) - 1))
+    lines.append(texts.get("customer.apology"))
+    choices = [("1", texts.get("suspended.choice.1")), ("2", texts.get("suspended.choice.2"))]
+    return Page("suspended", texts.get("suspended.title"), lines, choices, texts.get("hint.choose"), "alert")
+
+
+def out_of_order_page(texts: "Texts", terminal: "Terminal", settings: "Settings") -> Page:
+    lines = [
+        texts.get("out_of_order.text"),
+        texts.get("out_of_order.todo", line=settings.get("service_line")),
+        texts.get("out_of_order.lift"),
+    ]
+    return Page("out_of_order", texts.get("out_of_order.title"), lines, tone="alert")
+
+
+def reason_lines(texts: "Texts", reason: "Reason", settings: "Settings") -> "list[str]":
+    """One reason in words: what, its code, who, since when, until when."""
+    lines = [texts.get("suspended.reason", reason=texts.get("reason." + reason.code)), texts.get("suspended.code", code=code_of(reason))]
+    if reason.component:
+        lines.append(texts.get("suspended.component", device=texts.get("device." + reason.component)))
+    if reason.since:
+        lines.append(texts.get("suspended.since", since=local_time(reason.since, settings.utc_offset_min)))
+    if reason.until:
+        lines.append(texts.get("suspended.until", until=local_time(reason.until, settings.utc_offset_min)))
+    else:
+        lines.append(texts.get("suspended.until_unknown"))
+    lines.append(texts.get("suspended.by_acquirer" if reason.actor == ACTOR_HOST else "suspended.by_terminal"))
+    if reason.case:
+        lines.append(texts.get("suspended.case", case=reason.case))
+    return lines
+
+
+def code_of(reason: "Reason") -> str:
+    """The code that a merchant reads out on the telephone: 'S6 violation'."""
+    return "S%d %s" % (reason.kind.number, reason.code)

@@ -1,0 +1,45 @@
+"""The person at the counter: shows a page, and waits for a key that means something on it."""
+
+from firmware_agent.screens.font import Font
+from firmware_agent.screens.page_view import PageView
+from firmware_agent.screens.slip import SlipPrinter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from firmware_agent.screens.page import Page
+    from firmware_agent.texts import Texts
+    from hal.hal import Hal
+
+KEY_WAIT_MS = 100  # how often a page looks whether it is out of date
+
+
+class Ui:
+    """A terminal without display or keypad has a Ui all the same: it shows nothing, and nobody answers."""
+
+    def __init__(self, hal: "Hal", texts: "Texts") -> None:
+        self.texts = texts
+        self._clock = hal.clock
+        self._keypad = hal.keypad
+        font = Font()
+        self._view = PageView(hal.display, font) if hal.display is not None and hal.display.enabled else None
+        self.slips = SlipPrinter(hal.printer, font) if hal.printer is not None else None
+
+    def show(self, page: "Page") -> None:
+        if self._view is not None:
+            self._view.draw(page)
+
+    async def ask(self, page: "Page", outdated: "Callable[[], bool]", further_keys: "tuple[str, ...]" = ()) -> str:
+        """Show the page until one of its choices, or of the further keys, is pressed, and give that key; '' when it is out of date before."""
+        self.show(page)
+        keys = [choice[0] for choice in page.choices]
+        keys.extend(further_keys)
+        while not outdated():
+            if self._keypad is not None and self._keypad.enabled:
+                key = await self._keypad.read(KEY_WAIT_MS)
+                if key in keys:
+                    return key or ""
+            else:
+                await self._clock.sleep_ms(KEY_WAIT_MS)
+        return ""

@@ -1,0 +1,156 @@
+"""Contract: link. One connection of a terminal to its broker: MQTT 3.1.1, quality of service 1 in both directions.
+
+`async connect(timeout_ms, will=None)` opens the connection and the session. The session outlives the connection (CleanSession 0): gives
+  True when the broker had kept it, False when it is new and every topic must be subscribed to again. will: (topic, payload, retain),
+  published by the broker when the connection ends without `disconnect`. A link may be connected again after it was lost.
+`async subscribe(topic, timeout_ms)` asks for a topic or filter. E_REFUSED: the broker does not allow it.
+`async publish(topic, payload, retain, timeout_ms)` returns when the broker has acknowledged. A broker of MQTT 3.1.1 has no way to refuse a
+  publication: one outside its access list is acknowledged and dropped. Sending again after an error may deliver twice.
+`async receive()` waits, without limit, for the next Message, and raises when the link is lost. One caller at a time.
+`async acknowledge(message)` tells the broker that the message is in safe keeping; to be called after what was done with it is on flash.
+  Until then the broker delivers it again after each new connection. A message of an earlier connection: nothing is sent.
+`async disconnect()` ends the connection in order: no will is published. Messages not yet received are forgotten, the broker has them.
+`connected` is True from a successful connect until the link is lost or disconnected.
+
+Every method raises LinkError only. After E_REFUSED from subscribe or publish the link is as it was; after any other LinkError it is
+down, and the next step is connect. In particular a broker that does not answer within timeout_ms has its connection closed.
+What comes in is bounded: a payload larger than MAX_PAYLOAD_BYTES, or more messages waiting for `receive` than WAITING_MESSAGES or
+WAITING_BYTES, is E_PROTOCOL and closes the link.
+"""
+
+import asyncio
+
+MAX_PAYLOAD_BYTES = 4096  # in both directions; our messages are under 1,000 bytes
+MAX_TOPIC_BYTES = 256
+WAITING_MESSAGES = 20  # what mosquitto sends before an acknowledgement (max_inflight_messages)
+WAITING_BYTES = 16384
+
+CODES = ("E_OFFLINE", "E_TIMEOUT", "E_REFUSED", "E_TLS", "E_RESOLVE", "E_PROTOCOL")
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+
+    Will = tuple[str, bytes, bool]
+
+    class Link(Protocol):
+        @property
+        def connected(self) -> bool: ...
+        async def connect(self, timeout_ms: int, will: "Will | None" = None) -> bool: ...
+        async def subscribe(self, topic: str, timeout_ms: int) -> None: ...
+        async def publish(self, topic: str, payload: bytes, retain: bool, timeout_ms: int) -> None: ...
+        async def receive(self) -> "Message": ...
+        async def acknowledge(self, message: "Message") -> None: ...
+        async def disconnect(self) -> None: ...
+
+
+class LinkError(Exception):
+    """The link could not do what it was asked.
+
+    code: E_OFFLINE (no route, nobody listens, closed, lost), E_TIMEOUT (no answer in time), E_REFUSED (the broker said no),
+    E_TLS (certificate or handshake), E_RESOLVE (no address for the host name), E_PROTOCOL (what the broker sent is not MQTT, or too much).
+    detail: a short sentence for a technician, never a secret. cause: with E_TLS 'date' (not valid at the terminal's time), 'name'
+    (another server's), 'authority' (another issuer's), or '' where the runtime does not tell.
+    """
+
+    def __init__(self, code: str, detail: str, cause: str = "") -> None:
+        super().__init__(code + ": " + detail)
+        self.code = code
+        self.detail = detail
+        self.cause = cause
+
+    def fresh(self) -> "LinkError":
+        """The same error to raise once more."""
+        return LinkError(self.code, self.detail, self.cause)
+
+
+class Tls:
+    """authority_der: the certificate that must have issued the broker's; certificate_der, private_key_der: the terminal's own (the key as
+    PKCS#8 or SEC1), empty for none; server_name: what the broker's certificate must name, apart from where it is reached. All DER.
+    """
+
+    def __init__(self, authority_der: bytes, certificate_der: bytes, private_key_der: bytes, server_name: str) -> None:
+        self.authority_der = authority_der
+        self.certificate_der = certificate_der
+        self.private_key_der = private_key_der
+        self.server_name = server_name
+
+
+class LinkSettings:
+    """host: a name, or a numeric address (the only form that never blocks on a microcontroller); client_id: 1..64 characters;
+    keepalive_s: 2..65535, within which a dead connection is noticed; tls: None for plain TCP.
+    """
+
+    def __init__(self, host: str, port: int, client_id: str, keepalive_s: int = 30, tls: "Tls | None" = None) -> None:
+        self.host = host
+        self.port = port
+        self.client_id = client_id
+        self.keepalive_s = keepalive_s
+        self.tls = tls
+
+
+class Message:
+    """retained: it lay with the broker before we asked; duplicate: it was sent before; token: the link's own."""
+
+    def __init__(self, topic: str, payload: bytes, retained: bool, duplicate: bool, token: "Any") -> None:
+        self.topic = topic
+        self.payload = payload
+        self.retained = retained
+        self.duplicate = duplicate
+        self.token = token
+
+
+class Inbox:
+    """The messages that came and were not yet received, bounded; and the end of the link, told to whoever waits."""
+
+    def __init__(self) -> None:
+        self._messages: list[Message] = []
+        self._bytes = 0
+        self._error: LinkError | None = LinkError("E_OFFLINE", "not connected")
+        self._changed = asyncio.Event()
+
+    def open(self) -> None:
+        self._error = None
+
+    def close(self, error: LinkError) -> None:
+        """Forget what waits, for it cannot be acknowledged any more, and raise `error` in take."""
+        self._messages = []
+        self._bytes = 0
+        self._error = error
+        self._changed.set()
+
+    def put(self, message: Message) -> None:
+        """Raises LinkError E_PROTOCOL when it is full."""
+        size = len(message.payload)
+        if len(self._messages) >= WAITING_MESSAGES or self._bytes + size > WAITING_BYTES:
+            raise LinkError("E_PROTOCOL", "more messages than the terminal can hold")
+        self._messages.append(message)
+        self._bytes += size
+        self._changed.set()
+
+    async def take(self) -> Message:
+        """Wait for the oldest message. Raises LinkError when the link has ended."""
+        while not self._messages:
+            if self._error is not None:
+                raise self._error.fresh()
+            self._changed.clear()
+            await self._changed.wait()
+        message = self._messages.pop(0)
+        self._bytes -= len(message.payload)
+        return message
+
+
+def check_topic(topic: str) -> None:
+    """Raises LinkError E_REFUSED for a topic or filter that exceeds the contract."""
+    length = len(topic.encode())
+    if not 0 < length <= MAX_TOPIC_BYTES:
+        raise LinkError("E_REFUSED", "topic of %d bytes, 1..%d" % (length, MAX_TOPIC_BYTES))
+
+
+def check_publication(topic: str, payload: bytes) -> None:
+    """Raises LinkError E_REFUSED for a publication that exceeds the contract."""
+    check_topic(topic)
+    if "+" in topic or "#" in topic:
+        raise LinkError("E_REFUSED", "publication to a filter")
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise LinkError("E_REFUSED", "payload of %d bytes, at most %d" % (len(payload), MAX_PAYLOAD_BYTES))

@@ -1,0 +1,356 @@
+"""An MQTT 3.1.1 client over asyncio streams that never blocks the event loop: the link of terminals on MicroPython.
+
+Three tasks per connection touch the stream, and nobody else: the reader, the writer, and the keeper that pings. So a caller that
+is cancelled leaves no half-written packet behind. Numbers in packets: OASIS MQTT 3.1.1, chapters 2 and 3.
+"""
+
+import asyncio
+import errno
+
+from firmware_agent.compat import tcp
+from firmware_agent.links.link import MAX_PAYLOAD_BYTES, MAX_TOPIC_BYTES, Inbox, LinkError, Message, check_publication, check_topic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from firmware_agent.links.link import LinkSettings, Will
+    from hal.clock import Clock
+
+CONNECT = 0x10
+CONNACK = 0x20
+PUBLISH = 0x30
+PUBACK = 0x40
+SUBSCRIBE = 0x82  # with the flags that the standard demands
+SUBACK = 0x90
+PINGREQ = b"\xc0\x00"
+PINGRESP = 0xD0
+DISCONNECT = b"\xe0\x00"
+
+DUPLICATE = 0x08
+QOS_MASK = 0x06
+QOS_1 = 0x02
+RETAIN = 0x01
+
+WILL = 0x04  # connect flags
+WILL_QOS_1 = 0x08
+WILL_RETAIN = 0x20
+
+SUBSCRIPTION_FAILED = 0x80
+MAX_REMAINING = 2 + MAX_TOPIC_BYTES + 2 + MAX_PAYLOAD_BYTES  # 4,356: fits two length bytes, 16,383
+GOODBYE_MS = 1000  # for the DISCONNECT packet to leave
+
+# CONNACK return codes, MQTT 3.1.1 table 3.1
+REFUSALS = {
+    1: "protocol version not accepted",
+    2: "client identifier rejected",
+    3: "server unavailable",
+    4: "bad user name or password",
+    5: "not authorized",
+}
+
+
+def packet(first: int, *parts: "bytes | bytearray") -> bytearray:
+    """A whole packet, so that it leaves in one write: first byte, remaining length, parts."""
+    remaining = 0
+    for part in parts:
+        remaining += len(part)
+    out = bytearray([first])
+    while remaining > 0x7F:
+        out.append(remaining & 0x7F | 0x80)
+        remaining >>= 7
+    out.append(remaining)
+    for part in parts:
+        out.extend(part)
+    return out
+
+
+def field(data: bytes) -> bytes:
+    """A string or binary field: two bytes of length, then the bytes."""
+    return len(data).to_bytes(2, "big") + data
+
+
+def connect_packet(client_id: str, keepalive_s: int, will: "Will | None") -> bytearray:
+    flags = 0
+    parts = [field(client_id.encode())]
+    if will is not None:
+        topic, payload, retain = will
+        flags |= WILL | WILL_QOS_1 | (WILL_RETAIN if retain else 0)
+        parts += [field(topic.encode()), field(payload)]
+    return packet(CONNECT, b"\x00\x04MQTT\x04", bytes([flags]), keepalive_s.to_bytes(2, "big"), *parts)
+
+
+def parse_connack(first: int, body: bytearray) -> bool:
+    """True when the broker kept the session. Raises LinkError E_REFUSED, E_PROTOCOL."""
+    if first != CONNACK or len(body) != 2 or body[0] > 1 or body[1] > len(REFUSALS):
+        raise _hostile("no CONNACK but packet 0x%02x of %d bytes" % (first, len(body)))
+    if body[1]:
+        raise LinkError("E_REFUSED", REFUSALS[body[1]])
+    return body[0] == 1
+
+
+def parse_publish(first: int, body: bytearray) -> "tuple[str, bytes, int]":
+    """(topic, payload, packet identifier or 0 at QoS 0). Raises LinkError E_PROTOCOL."""
+    qos = first & QOS_MASK
+    if qos > QOS_1 or (qos == 0 and first & DUPLICATE):
+        raise _hostile("publication with flags 0x%02x" % (first & 0x0F))
+    if len(body) < 2:
+        raise _hostile("publication without a topic")
+    end = 2 + (body[0] << 8 | body[1])
+    if not 2 < end <= min(len(body), 2 + MAX_TOPIC_BYTES):
+        raise _hostile("topic length %d" % (end - 2))
+    try:
+        topic = bytes(body[2:end]).decode()
+    except UnicodeError:
+        topic = ""
+    if not topic or "+" in topic or "#" in topic or "\0" in topic:
+        raise _hostile("topic that is not UTF-8, or with a forbidden character")
+    identifier = 0
+    if qos:
+        if len(body) < end + 2:
+            raise _hostile("publication without an identifier")
+        identifier = body[end] << 8 | body[end + 1]
+        if identifier == 0:
+            raise _hostile("identifier 0")
+        end += 2
+    if len(body) - end > MAX_PAYLOAD_BYTES:
+        raise _hostile("payload of %d bytes" % (len(body) - end))
+    return topic, bytes(memoryview(body)[end:]), identifier
+
+
+def translated(error: Exception) -> LinkError:
+    """What a stream raised, as the link's error."""
+    if isinstance(error, LinkError):
+        return error
+    if tcp.is_tls_error(error):
+        return LinkError("E_TLS", str(error).strip(), tcp.tls_cause(error))
+    if error.args and error.args[0] == errno.ETIMEDOUT:
+        return LinkError("E_TIMEOUT", "the network gave up")
+    return LinkError("E_OFFLINE", "connection failed: %s" % error)
+
+
+def _hostile(detail: str) -> LinkError:
+    return LinkError("E_PROTOCOL", detail)
+
+
+class MqttStreamLink:
+    """See the contract in firmware_agent.links.link. Opens nothing before connect."""
+
+    def __init__(self, settings: "LinkSettings", clock: "Clock") -> None:
+        self._settings = settings
+        self._clock = clock
+        self._turn = asyncio.Lock()  # one publication or subscription at a time
+        self._head = bytearray(2)
+        self._identifier = 0
+        self._number = 0  # of the connection: an acknowledgement belongs to one
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stream: tcp.Stream | None = None
+        self._error: LinkError | None = LinkError("E_OFFLINE", "not connected")
+        self._inbox = Inbox()
+        self._outgoing: list[bytes | bytearray] = []
+        self._something_to_send = asyncio.Event()
+        self._all_sent = asyncio.Event()
+        self._awaited = (0, 0)  # packet type and identifier of the answer that _exchange waits for
+        self._answer: int | None = None
+        self._answered = asyncio.Event()
+        self._heard = False  # since the keeper last looked: did the broker send, did we
+        self._said = False
+
+    @property
+    def connected(self) -> bool:
+        return self._stream is not None
+
+    async def connect(self, timeout_ms: int, will: "Will | None" = None) -> bool:
+        self._close(LinkError("E_OFFLINE", "connecting"))
+        error = LinkError("E_OFFLINE", "connect was cancelled")
+        kept = None
+        try:
+            kept = await self._clock.wait_for(self._open(will), timeout_ms)
+        except LinkError as failure:
+            error = failure
+        except OSError:
+            error = LinkError("E_TIMEOUT", "no connection within %d ms" % timeout_ms)
+        finally:
+            if kept is None:
+                self._close(error)
+        if kept is None:
+            raise error
+        return kept
+
+    async def subscribe(self, topic: str, timeout_ms: int) -> None:
+        check_topic(topic)
+        granted = await self._exchange(SUBSCRIBE, (field(topic.encode()), b"\x01"), SUBACK, timeout_ms)
+        if granted != 1:
+            raise LinkError("E_REFUSED", "subscription to " + topic)
+
+    async def publish(self, topic: str, payload: bytes, retain: bool, timeout_ms: int) -> None:
+        check_publication(topic, payload)
+        await self._exchange(PUBLISH | QOS_1 | (RETAIN if retain else 0), (field(topic.encode()), payload), PUBACK, timeout_ms)
+
+    async def receive(self) -> Message:
+        return await self._inbox.take()
+
+    async def acknowledge(self, message: Message) -> None:
+        number, identifier = message.token
+        if number == self._number and identifier and self.connected:
+            self._send(packet(PUBACK, identifier.to_bytes(2, "big")))
+
+    async def disconnect(self) -> None:
+        if self.connected:
+            self._send(DISCONNECT)
+            try:
+                await self._clock.wait_for(self._all_sent.wait(), GOODBYE_MS)
+            except OSError:
+                pass  # it could not be sent: the broker will notice by itself
+        self._close(LinkError("E_OFFLINE", "disconnected"))
+
+    # One connection: opened by _open, ended by _close, whoever finds the reason first.
+
+    async def _open(self, will: "Will | None") -> bool:
+        settings = self._settings
+        stream = None
+        kept = None
+        error = None
+        try:
+            stream = await tcp.open_stream(self._clock, settings.host, settings.port, settings.tls)
+            await stream.write(connect_packet(settings.client_id, settings.keepalive_s, will))
+            first, body = await self._read_packet(stream)
+            kept = parse_connack(first, body)
+        except tcp.ResolveError:
+            error = LinkError("E_RESOLVE", settings.host)
+        except (OSError, ValueError, LinkError) as failure:
+            error = translated(failure)
+            if error.code == "E_OFFLINE" and stream is not None:
+                error = LinkError("E_OFFLINE", "closed before the broker answered, as for a certificate that it refuses")
+        finally:
+            if kept is None and stream is not None:
+                stream.close()
+        if stream is None or kept is None:
+            raise error or LinkError("E_OFFLINE", "not connected")
+        self._stream = stream
+        self._number += 1
+        self._error = None
+        self._inbox.open()
+        self._outgoing = []
+        self._heard = self._said = True
+        self._tasks = [asyncio.create_task(work(stream)) for work in (self._read, self._write, self._keep)]
+        return kept
+
+    def _close(self, error: LinkError) -> None:
+        """End the connection and tell whoever waits. Nothing to do when it has ended already."""
+        stream = self._stream
+        if stream is None:
+            return
+        self._stream = None
+        self._error = error
+        for task in self._tasks:
+            if task is not asyncio.current_task():
+                task.cancel()
+        self._tasks = []
+        stream.close()
+        self._inbox.close(error)
+        self._answered.set()
+        self._all_sent.set()
+
+    async def _read(self, stream: "tcp.Stream") -> None:
+        try:
+            while True:
+                first, body = await self._read_packet(stream)
+                self._heard = True
+                self._handle(first, body)
+        except (OSError, ValueError, LinkError) as error:
+            self._close(translated(error))
+
+    async def _write(self, stream: "tcp.Stream") -> None:
+        try:
+            while True:
+                while self._outgoing:
+                    await stream.write(self._outgoing.pop(0))
+                    self._said = True
+                self._all_sent.set()
+                self._something_to_send.clear()
+                await self._something_to_send.wait()
+        except (OSError, ValueError) as error:
+            self._close(translated(error))
+
+    async def _keep(self, stream: "tcp.Stream") -> None:
+        """Ping when one side was silent. Three looks per keepalive: sent in time, and a dead connection noticed within it."""
+        pinged = False
+        while True:
+            await self._clock.sleep_ms(self._settings.keepalive_s * 1000 // 3)
+            if pinged and not self._heard:
+                self._close(LinkError("E_OFFLINE", "no sign of the broker for %d s" % self._settings.keepalive_s))
+                return
+            pinged = not (self._heard and self._said)
+            self._heard = self._said = False
+            if pinged:
+                self._send(PINGREQ)
+
+    def _send(self, data: "bytes | bytearray") -> None:
+        """Hand a packet to the writer."""
+        self._outgoing.append(data)
+        self._all_sent.clear()
+        self._something_to_send.set()
+
+    async def _exchange(self, first: int, parts: "tuple[bytes, bytes]", answer: int, timeout_ms: int) -> int:
+        """Send a packet with an identifier and wait for its answer; gives what the answer says. parts: before and after the identifier of
+        a publication; a subscription has its identifier first."""
+        async with self._turn:
+            if self._error is not None:
+                raise self._error.fresh()
+            self._identifier = self._identifier % 0xFFFF + 1
+            identifier = self._identifier.to_bytes(2, "big")
+            self._awaited = (answer, self._identifier)
+            self._answer = None
+            self._answered.clear()
+            self._send(packet(first, identifier, *parts) if first == SUBSCRIBE else packet(first, parts[0], identifier, parts[1]))
+            try:
+                await self._clock.wait_for(self._answered.wait(), timeout_ms)
+            except OSError:
+                self._close(LinkError("E_TIMEOUT", "no acknowledgement within %d ms" % timeout_ms))
+            return self._result()
+
+    def _result(self) -> int:
+        """What the answer said, or the error that came instead."""
+        if self._answer is not None:
+            return self._answer
+        if self._error is None:
+            raise LinkError("E_OFFLINE", "lost, and connected anew")
+        raise self._error.fresh()
+
+    async def _read_packet(self, stream: "tcp.Stream") -> "tuple[int, bytearray]":
+        """The next packet: its first byte, and what follows the remaining length. Raises LinkError, OSError, ValueError (TLS)."""
+        head = self._head
+        await _fill(stream, head)
+        first, remaining = head[0], head[1]
+        if remaining & 0x80:
+            await _fill(stream, memoryview(head)[:1])
+            if head[0] & 0x80:
+                raise _hostile("packet of more than %d bytes" % MAX_REMAINING)
+            remaining = remaining & 0x7F | head[0] << 7
+        if remaining > MAX_REMAINING or (remaining > 3 and first & 0xF0 != PUBLISH):
+            raise _hostile("packet 0x%02x of %d bytes" % (first, remaining))
+        body = bytearray(remaining)
+        await _fill(stream, body)
+        return first, body
+
+    def _handle(self, first: int, body: bytearray) -> None:
+        if first & 0xF0 == PUBLISH:
+            topic, payload, identifier = parse_publish(first, body)
+            self._inbox.put(Message(topic, payload, bool(first & RETAIN), bool(first & DUPLICATE), (self._number, identifier)))
+        elif (first == PUBACK and len(body) == 2) or (first == SUBACK and len(body) == 3):
+            # Another identifier: the answer to a caller that was cancelled. Nobody waits for it any more.
+            if self._awaited == (first, body[0] << 8 | body[1]):
+                self._answer = body[2] if first == SUBACK else 0
+                self._answered.set()
+        elif first != PINGRESP or body:
+            raise _hostile("packet 0x%02x of %d bytes" % (first, len(body)))
+
+
+async def _fill(stream: "tcp.Stream", buffer: "bytearray | memoryview") -> None:
+    """Read exactly as many bytes as the buffer has. Raises LinkError E_OFFLINE at the end of the stream."""
+    view = memoryview(buffer)
+    done = 0
+    while done < len(view):
+        length = await stream.readinto(view[done:])
+        if length == 0:
+            raise LinkError("E_OFFLINE", "closed by the broker")
+        done += length

@@ -1,0 +1,105 @@
+"""A TCP or TLS connection on CPython's asyncio, and the TLS context that both of its links use."""
+
+import asyncio
+import os
+import socket
+import ssl
+import tempfile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from firmware_agent.links.link import Tls
+    from hal.clock import Clock
+
+# Reasons of a failed verification, X509_V_ERR_* of OpenSSL's x509_vfy.h.
+_DATE_CODES = (9, 10)  # NOT_YET_VALID, HAS_EXPIRED
+_AUTHORITY_CODES = (18, 19, 20, 21)  # DEPTH_ZERO_SELF_SIGNED, SELF_SIGNED_IN_CHAIN, UNABLE_TO_GET_ISSUER_LOCALLY, UNABLE_TO_VERIFY_LEAF
+_NAME_CODES = (62, 64)  # HOSTNAME_MISMATCH, IP_ADDRESS_MISMATCH
+_SEC1_START = b"\x02\x01\x01"  # ECPrivateKey (RFC 5915) opens with version 1, PrivateKeyInfo (RFC 5208) with version 0
+
+
+class ResolveError(Exception):
+    """The host has no address, or nobody to ask for it."""
+
+
+class Stream:
+    """One open connection. Built by open_stream."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def readinto(self, view: memoryview) -> int:
+        """Wait for bytes; gives how many came, 0 at the end of the stream. Raises OSError."""
+        data = await self._reader.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    async def write(self, data: "bytes | bytearray") -> None:
+        """Hand all of `data` to the network. Raises OSError. One caller at a time."""
+        self._writer.write(bytes(data))
+        await self._writer.drain()
+
+    def close(self) -> None:
+        """Close at once, what is not yet sent is dropped."""
+        self._writer.transport.abort()
+
+
+async def open_stream(clock: "Clock", host: str, port: int, tls: "Tls | None") -> Stream:
+    """Connect, with the TLS handshake made. asyncio sets TCP_NODELAY by itself.
+
+    Raises ResolveError, OSError (ssl.SSLError among them), ValueError (TLS: no certificate, no key).
+    """
+    context = None if tls is None else tls_context(tls)
+    try:
+        reader, writer = await asyncio.open_connection(
+            host, port, ssl=context, server_hostname=None if tls is None else tls.server_name
+        )
+    except socket.gaierror as error:
+        raise ResolveError(str(error)) from error
+    writer.transport.set_write_buffer_limits(high=0)  # drain returns when the network has it all
+    return Stream(reader, writer)
+
+
+def tls_context(tls: "Tls") -> ssl.SSLContext:
+    """A client's context that insists on the server's certificate and name. Raises OSError, ValueError for what is no certificate or key.
+
+    OpenSSL takes a client's key from files only: it lies in one of mode 0600 for the time of the call.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_verify_locations(cadata=tls.authority_der)
+    if tls.certificate_der:
+        label = "EC PRIVATE KEY" if _SEC1_START in tls.private_key_der[:8] else "PRIVATE KEY"
+        certificate = ssl.DER_cert_to_PEM_cert(tls.certificate_der)
+        key = _pem(label, tls.private_key_der)
+        handle, path = tempfile.mkstemp()  # made with mode 0600
+        try:
+            with os.fdopen(handle, "w") as file:
+                file.write(key + certificate)
+            context.load_cert_chain(path)
+        finally:
+            os.remove(path)
+    return context
+
+
+def _pem(label: str, der: bytes) -> str:
+    """PEM (RFC 7468) of any DER structure."""
+    return ssl.DER_cert_to_PEM_cert(der).replace("CERTIFICATE", label)
+
+
+def is_tls_error(error: Exception) -> bool:
+    """True for what OpenSSL reports, and for certificates and keys that are none."""
+    return isinstance(error, (ssl.SSLError, ValueError))
+
+
+def tls_cause(error: Exception) -> str:
+    """'date', 'name', 'authority' where the verification says so, else ''."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code in _DATE_CODES:
+            return "date"
+        if error.verify_code in _NAME_CODES:
+            return "name"
+        if error.verify_code in _AUTHORITY_CODES:
+            return "authority"
+    return ""

@@ -1,0 +1,360 @@
+"""Every message of both directions as tables: encoder, decoder and docs/wire-format.md all come from here.
+
+A payload is a map of claims, by their CWT and EAT numbers (RFC 8392, RFC 9711), and one private claim that carries the message proper:
+[version, kind, sequence, body]. The body is a map of the kind's fields by number. A field that is not known is kept; a negative number marks
+a field that must be understood, so an unknown negative one is refused.
+"""
+
+VERSION = 1
+
+CLAIM_ISSUER = 1  # iss: who signs a message down
+CLAIM_SUBJECT = 2  # sub: the terminal that the message is from, or for
+CLAIM_EXPIRES = 4  # exp
+CLAIM_ISSUED_AT = 6  # iat: absent where the clock is not set
+CLAIM_BOOT_COUNT = 267  # bootcount (EAT)
+CLAIM_MESSAGE = -65537  # private use, below -65536
+
+UP = "up"
+DOWN = "down"
+
+# Types of fields. 'text', 'bytes': at most MAX_TEXT or MAX_BYTES long; 'list': of anything the decoder allows.
+UINT = "uint"
+TEXT = "text"
+BYTES = "bytes"
+BOOL = "bool"
+LIST = "list"
+MAX_TEXT = 512  # characters
+MAX_BYTES = 2048
+MAX_UINT = 0xFFFFFFFFFFFF
+
+
+class Field:
+    """number: on the wire; required: a message without it is malformed; what: for the document."""
+
+    def __init__(self, number: int, name: str, type: str, required: bool, what: str) -> None:
+        self.number = number
+        self.name = name
+        self.type = type
+        self.required = required
+        self.what = what
+
+
+class Kind:
+    """number, name: the message's kind; leaf: the topic's last level; retained: as published."""
+
+    def __init__(
+        self, number: int, name: str, direction: str, leaf: str, retained: bool, what: str, fields: "tuple[Field, ...]"
+    ) -> None:
+        self.number = number
+        self.name = name
+        self.direction = direction
+        self.leaf = leaf
+        self.retained = retained
+        self.what = what
+        self.fields = fields
+
+
+def _state_fields() -> "tuple[Field, ...]":
+    return (
+        Field(1, "mode", TEXT, True, "in_service, suspended, recovering, commissioning, probation, out_of_order"),
+        Field(2, "status", TEXT, True, "ISO 20022 component status: OPER, WAIT, OUTD, DACT"),
+        Field(3, "link", TEXT, True, "online, or lost in the last will"),
+        Field(4, "connection", UINT, True, "number of the connection: a will speaks of its own connection only"),
+        Field(5, "reasons", LIST, True, "each [number, actor, since, until, component, case, note]"),
+        Field(6, "step", TEXT, False, "step of the recovery"),
+        Field(7, "tests_due", LIST, False, "function tests still to be passed"),
+        Field(8, "firmware", TEXT, False, "version of the agent"),
+    )
+
+
+KINDS = (
+    Kind(1, "state", UP, "state", True, "The terminal's state; also its last will.", _state_fields()),
+    Kind(
+        2,
+        "report",
+        UP,
+        "report",
+        False,
+        "Result of a self-test run.",
+        (
+            Field(1, "plan", TEXT, True, "power_on, full"),
+            Field(2, "results", LIST, True, "each [phase, outcome, error number, cause, duration in ms]"),
+            Field(3, "mode", TEXT, True, "as in state"),
+            Field(4, "firmware", TEXT, True, "version of the agent"),
+            Field(5, "board", TEXT, True, "the board's id"),
+            Field(6, "element", BOOL, True, "true: signed by a secure element; false: by software"),
+            Field(7, "dropped", UINT, False, "messages lost because the outbox was full, since ever"),
+        ),
+    ),
+    Kind(
+        3,
+        "event",
+        UP,
+        "event",
+        False,
+        "Something that happened, told at once.",
+        (
+            Field(1, "name", TEXT, True, "order_refused, fault_found, fault_cleared, store_damaged"),
+            Field(2, "detail", TEXT, False, "one short sentence, without personal data"),
+        ),
+    ),
+    Kind(
+        4,
+        "test",
+        UP,
+        "test",
+        False,
+        "Result of one function test.",
+        (
+            Field(1, "name", TEXT, True, "print, scan, pay"),
+            Field(2, "outcome", TEXT, True, "pass, fail, error, timeout, aborted, skip"),
+            Field(3, "cause", TEXT, False, "one word, when it did not pass"),
+        ),
+    ),
+    Kind(
+        5,
+        "application",
+        UP,
+        "application",
+        False,
+        "An application to the acquirer: to be put back in service, or for new credentials.",
+        (
+            Field(1, "application", UINT, True, "number of the application at this terminal"),
+            Field(2, "purpose", TEXT, True, "reactivation, registration"),
+            Field(3, "reasons", LIST, True, "as in state"),
+            Field(4, "request", BYTES, False, "registration: PKCS#10 of the new signing key"),
+            Field(5, "transport_key", BYTES, False, "registration: public key for TLS, x || y"),
+        ),
+    ),
+    Kind(
+        6,
+        "receipt",
+        UP,
+        "receipt",
+        False,
+        "Answer to every message from the acquirer.",
+        (
+            Field(1, "of", BYTES, True, "the first 16 bytes of SHA-256 over the message as received"),
+            Field(2, "result", TEXT, True, "ISO 20022 TerminalManagementActionResult: SUCC, SIGE, UKRF, FMTE, ACCD, NSUP, TIMO"),
+            Field(3, "refusal", TEXT, False, "why it was refused, in one word"),
+            Field(4, "sequence", UINT, False, "the message's sequence, where its signature was good"),
+            Field(5, "highest", UINT, True, "highest sequence accepted so far"),
+        ),
+    ),
+    Kind(
+        16,
+        "order",
+        DOWN,
+        "order",
+        False,
+        "An order of the acquirer.",
+        (
+            Field(1, "action", TEXT, True, "suspend, lift, self_test"),
+            Field(2, "reason", TEXT, False, "suspend, lift: code of the reason"),
+            Field(3, "until", UINT, False, "suspend: expected restore time, Unix seconds"),
+            Field(4, "case", TEXT, False, "suspend: case number"),
+            Field(5, "note", TEXT, False, "suspend: in the acquirer's words"),
+            Field(6, "probation_s", UINT, False, "lift: length of the probation that follows"),
+        ),
+    ),
+    Kind(
+        17,
+        "status",
+        DOWN,
+        "status",
+        False,
+        "Where the review of an application stands.",
+        (
+            Field(1, "application", UINT, True, "number of the application"),
+            Field(2, "status", TEXT, True, "received, under_review, more_needed, approved, rejected"),
+            Field(3, "remark", TEXT, False, "the reviewer's words"),
+        ),
+    ),
+    Kind(
+        18,
+        "credentials",
+        DOWN,
+        "credentials",
+        False,
+        "Answer to an application for registration.",
+        (
+            Field(1, "application", UINT, True, "number of the application"),
+            Field(2, "certificate", BYTES, True, "X.509 of the signing key, DER"),
+            Field(3, "transport_certificate", BYTES, True, "X.509 of the TLS key, DER"),
+        ),
+    ),
+)
+
+LINK_ONLINE = "online"
+LINK_LOST = "lost"
+
+
+class SchemaError(Exception):
+    """code: 'malformed' (a claim or field is missing, of the wrong type or out of range), 'version', 'unknown_kind', 'critical_field'."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        self.code = code
+        super().__init__(code + ": " + detail)
+
+
+def kind_named(name: "str | int") -> Kind:
+    """The kind by its name or number. Raises KeyError."""
+    for kind in KINDS:
+        if kind.name == name or kind.number == name:
+            return kind
+    raise KeyError(name)
+
+
+def topic(acquirer: str, terminal: str, leaf: str) -> str:
+    return "poi/v1/%s/%s/%s" % (acquirer, terminal, leaf)
+
+
+class Claims:
+    """One message, decoded. kind: a Kind; body: field name -> value; unknown: field number -> value, for fields this version does not know.
+    issuer, issued_at, expires, boot_count: '' or 0 where absent.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        subject: str,
+        sequence: int,
+        body: "dict[str, object]",
+        issuer: str = "",
+        issued_at: int = 0,
+        expires: int = 0,
+        boot_count: int = 0,
+    ) -> None:
+        self.kind = kind
+        self.subject = subject
+        self.sequence = sequence
+        self.body = body
+        self.issuer = issuer
+        self.issued_at = issued_at
+        self.expires = expires
+        self.boot_count = boot_count
+        self.unknown: dict[int, object] = {}
+
+    def text(self, name: str) -> str:
+        """A text field, '' where it is absent."""
+        return str(self.body.get(name, ""))
+
+    def number(self, name: str) -> int:
+        """A number field, 0 where it is absent."""
+        value = self.body.get(name, 0)
+        return value if isinstance(value, int) else 0
+
+    def octets(self, name: str) -> bytes:
+        """A bytes field, b'' where it is absent."""
+        value = self.body.get(name, b"")
+        return value if isinstance(value, bytes) else b""
+
+    def items(self, name: str) -> "list[object]":
+        """A list field, [] where it is absent."""
+        value = self.body.get(name, [])
+        return value if isinstance(value, list) else []
+
+    def to_map(self) -> "dict[int, object]":
+        """The payload's map of claims, for the CBOR encoder. Raises SchemaError for a body that does not keep to the schema."""
+        claims: dict[int, object] = {CLAIM_SUBJECT: self.subject}
+        if self.issuer:
+            claims[CLAIM_ISSUER] = self.issuer
+        if self.issued_at:
+            claims[CLAIM_ISSUED_AT] = self.issued_at
+        if self.expires:
+            claims[CLAIM_EXPIRES] = self.expires
+        if self.boot_count:
+            claims[CLAIM_BOOT_COUNT] = self.boot_count
+        fields = encode_body(self.kind, self.body)
+        fields.update(self.unknown)
+        claims[CLAIM_MESSAGE] = [VERSION, self.kind.number, self.sequence, fields]
+        return claims
+
+    @staticmethod
+    def from_map(claims: object) -> "Claims":
+        """Raises SchemaError."""
+        if not isinstance(claims, dict):
+            raise SchemaError("malformed", "payload is not a map")
+        message = claims.get(CLAIM_MESSAGE)
+        if not isinstance(message, list) or not message:
+            raise SchemaError("malformed", "no message claim")
+        if message[0] != VERSION:
+            raise SchemaError("version", repr(message[0]))
+        if len(message) != 4 or not _uint(message[1]) or not _uint(message[2]):
+            raise SchemaError("malformed", "message claim")
+        try:
+            kind = kind_named(message[1])
+        except KeyError:
+            raise SchemaError("unknown_kind", str(message[1]))
+        subject = claims.get(CLAIM_SUBJECT)
+        if not isinstance(subject, str) or not 0 < len(subject) <= 64:
+            raise SchemaError("malformed", "sub")
+        issuer = claims.get(CLAIM_ISSUER, "")
+        if not isinstance(issuer, str) or len(issuer) > 64:
+            raise SchemaError("malformed", "iss")
+        numbers = []
+        for claim in (CLAIM_ISSUED_AT, CLAIM_EXPIRES, CLAIM_BOOT_COUNT):
+            value = claims.get(claim, 0)
+            if not _uint(value):
+                raise SchemaError("malformed", "claim %d" % claim)
+            numbers.append(value)
+        body, unknown = decode_body(kind, message[3])
+        decoded = Claims(kind, subject, message[2], body, issuer, numbers[0], numbers[1], numbers[2])
+        decoded.unknown = unknown
+        return decoded
+
+
+def encode_body(kind: Kind, body: "dict[str, object]") -> "dict[int, object]":
+    """Field names to numbers. Raises SchemaError for a field that is missing, unknown, or of the wrong type."""
+    fields: dict[int, object] = {}
+    left = set(body)
+    for field in kind.fields:
+        if field.name in body:
+            _check(field, body[field.name])
+            fields[field.number] = body[field.name]
+            left.discard(field.name)
+        elif field.required:
+            raise SchemaError("malformed", kind.name + " without " + field.name)
+    if left:
+        raise SchemaError("malformed", kind.name + " has no field " + ", ".join(sorted(left)))
+    return fields
+
+
+def decode_body(kind: Kind, fields: object) -> "tuple[dict[str, object], dict[int, object]]":
+    """Numbers to field names, and what is not known. Raises SchemaError."""
+    if not isinstance(fields, dict):
+        raise SchemaError("malformed", "body is not a map")
+    body: dict[str, object] = {}
+    unknown = dict(fields)
+    for field in kind.fields:
+        if field.number in fields:
+            _check(field, fields[field.number])
+            body[field.name] = fields[field.number]
+            del unknown[field.number]
+        elif field.required:
+            raise SchemaError("malformed", kind.name + " without " + field.name)
+    for number in unknown:
+        if not isinstance(number, int):
+            raise SchemaError("malformed", "field " + repr(number))
+        if number < 0:
+            raise SchemaError("critical_field", str(number))
+    return body, unknown
+
+
+def _uint(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_UINT
+
+
+def _check(field: Field, value: object) -> None:
+    if field.type == UINT:
+        good = _uint(value)
+    elif field.type == TEXT:
+        good = isinstance(value, str) and len(value) <= MAX_TEXT
+    elif field.type == BYTES:
+        good = isinstance(value, bytes) and len(value) <= MAX_BYTES
+    elif field.type == BOOL:
+        good = isinstance(value, bool)
+    else:
+        good = isinstance(value, list)
+    if not good:
+        raise SchemaError("malformed", "field %s is not %s" % (field.name, field.type))

@@ -1,0 +1,84 @@
+"""Why a terminal is suspended: the twelve reasons as data, by the codes that merchants, technicians and acquirers use."""
+
+# Remedies, in the words of XFS4IoT Common.ErrorEvent `action`.
+REMEDY_RESET = "reset"
+REMEDY_CONFIGURATION = "configuration"
+REMEDY_CLEAR = "clear"
+REMEDY_MAINTENANCE = "maintenance"
+REMEDY_SUSPEND = "suspend"
+
+# Who imposed a suspension: only he lifts it.
+ACTOR_HOST = "HOST"  # the acquirer, by a signed order (nexo action trigger)
+ACTOR_POI = "POI"  # the terminal itself, by what it found
+
+
+class ReasonKind:
+    """number: on the wire; review: documents are reviewed before it is lifted; registration: new keys are due;
+    found_by_terminal: the terminal finds it itself; remedy: REMEDY_*.
+    """
+
+    def __init__(self, number: int, code: str, review: bool, registration: bool, found_by_terminal: bool, remedy: str) -> None:
+        self.number = number
+        self.code = code
+        self.review = review
+        self.registration = registration
+        self.found_by_terminal = found_by_terminal
+        self.remedy = remedy
+
+
+REASON_KINDS = (
+    ReasonKind(1, "maintenance", False, False, False, REMEDY_SUSPEND),
+    ReasonKind(2, "hardware_fault", False, False, True, REMEDY_MAINTENANCE),
+    ReasonKind(3, "software_fault", False, False, True, REMEDY_RESET),
+    ReasonKind(4, "network_fault", False, False, True, REMEDY_CLEAR),
+    ReasonKind(5, "account_issue", True, False, False, REMEDY_CONFIGURATION),
+    ReasonKind(6, "violation", True, True, False, REMEDY_CONFIGURATION),
+    ReasonKind(7, "compliance", True, True, False, REMEDY_CONFIGURATION),
+    ReasonKind(8, "contract_ended", True, True, False, REMEDY_CONFIGURATION),
+    ReasonKind(9, "regulation_change", True, True, False, REMEDY_CONFIGURATION),
+    ReasonKind(10, "operator_error", False, False, False, REMEDY_CLEAR),
+    ReasonKind(11, "dormant", True, True, False, REMEDY_CONFIGURATION),
+    ReasonKind(12, "tamper", True, True, True, REMEDY_MAINTENANCE),
+)
+
+
+def reason_kind(code: "str | int") -> ReasonKind:
+    """The kind by its code or its number. Raises KeyError with what was asked."""
+    for kind in REASON_KINDS:
+        if kind.code == code or kind.number == code:
+            return kind
+    raise KeyError(code)
+
+
+class Reason:
+    """One reason that holds. actor: ACTOR_*; since, until: Unix seconds, 0 = not known; component: the device that was found broken,
+    or ''; case: the acquirer's case number, or ''; note: what the actor says of it, or ''.
+    """
+
+    def __init__(
+        self, code: str, actor: str, since: int = 0, until: int = 0, component: str = "", case: str = "", note: str = ""
+    ) -> None:
+        self.code = code
+        self.actor = actor
+        self.since = since
+        self.until = until
+        self.component = component
+        self.case = case
+        self.note = note
+
+    @property
+    def kind(self) -> ReasonKind:
+        return reason_kind(self.code)
+
+    def same_cause(self, other: "Reason") -> bool:
+        """Two reports of one cause: the later one replaces the earlier."""
+        return self.code == other.code and self.actor == other.actor and self.component == other.component
+
+    def to_list(self) -> "list[int | str]":
+        return [self.kind.number, self.actor, self.since, self.until, self.component, self.case, self.note]
+
+    @staticmethod
+    def from_list(values: "list[int | str]") -> "Reason":
+        """Raises KeyError, ValueError or TypeError for what `to_list` never wrote."""
+        number, actor, since, until, component, case, note = values
+        return Reason(reason_kind(number).code, str(actor), int(since), int(until), str(component), str(case), str(note))

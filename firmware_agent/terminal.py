@@ -1,0 +1,137 @@
+"""The terminal as the agent keeps it: its state, and what follows from each event, persisted before anything else happens."""
+
+from firmware_agent import VERSION
+from firmware_agent.messages.cbor import CborError, decode, encode
+from firmware_agent.messages.outbox import Outbox
+from firmware_agent.messages.schema import LINK_ONLINE
+from firmware_agent.state.machine import FUNCTION_TESTS, SEND_APPLICATION, SEND_STATE, Booted, State, reduce
+from hal.clock import TRUST_NONE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from firmware_agent.identity.identity import Identity
+    from firmware_agent.state.machine import Event
+    from firmware_agent.store import Store
+    from hal.hal import Hal
+
+KEY_STATE = "state"
+KEY_BOOT_COUNT = "boot"
+KEY_HIGHEST = "highest"  # highest sequence accepted from the acquirer
+KEY_WALL = "wall"  # the last time known from a signed source: the clock's floor
+
+
+class Terminal:
+    """hal: brought up; store: open; identity: loaded; log: one line for a technician."""
+
+    def __init__(self, hal: "Hal", store: "Store", identity: "Identity", log: "Callable[[str], None]") -> None:
+        self.hal = hal
+        self.store = store
+        self.identity = identity
+        self.log = log
+        self.boot_count = _number(store, KEY_BOOT_COUNT)
+        self.outbox = Outbox(store, identity.terminal, self.boot_count)
+        self.state = load_state(store)
+        self.changes_seen = 0  # grows with each change of state, so that a page knows when it is out of date
+        self.connection = 0  # number of the connection to the broker, as the state message tells it
+        self.online = False
+
+    @staticmethod
+    def count_boot(store: "Store") -> None:
+        """The first thing that a boot does."""
+        store.put(KEY_BOOT_COUNT, encode(_number(store, KEY_BOOT_COUNT) + 1))
+
+    @property
+    def wall_s(self) -> int:
+        """Unix seconds, 0 while the clock is not set."""
+        clock = self.hal.clock
+        return 0 if clock.trust == TRUST_NONE else clock.wall_s()
+
+    @property
+    def highest(self) -> int:
+        """The highest sequence accepted from the acquirer."""
+        return _number(self.store, KEY_HIGHEST)
+
+    def booted(self) -> None:
+        """Give the clock the last time known, and tell the state which function tests this terminal's devices allow."""
+        self.hal.clock.raise_floor(_number(self.store, KEY_WALL))
+        able = {"print": self.hal.printer, "scan": self.hal.scanner, "pay": self.hal.card_reader}
+        self.apply([Booted(tuple(test for test in FUNCTION_TESTS if able[test] is not None))])
+
+    def apply(
+        self,
+        events: "list[Event]",
+        messages: "list[tuple[str, dict[str, object]]] | None" = None,
+        changes: "list[tuple[str, bytes | None]] | None" = None,
+    ) -> None:
+        """Take events into the state. The new state, the messages that it makes due, further messages of the caller's, and further changes
+        to the store are one write: after a power cut all of it happened, or nothing.
+        """
+        state = self.state
+        due: list[str] = []
+        for event in events:
+            state, more = reduce(state, event, self.wall_s)
+            due.extend([name for name in more if name not in due])
+        changed = state.to_list() != self.state.to_list()
+        outgoing = list(messages or [])
+        if SEND_APPLICATION in due:
+            outgoing.append(("application", _application_body(state)))
+        if SEND_STATE in due:
+            outgoing.append(("state", self.state_body(state)))
+        writes = list(changes or [])
+        if changed:
+            writes.append((KEY_STATE, encode(state.to_list())))
+        writes.extend(self.outbox.changes(outgoing, self.wall_s))
+        if writes:
+            self.store.put_all(writes)
+        if changed:
+            self.log("state %s -> %s %s" % (self.state.mode, state.mode, state.step))
+            self.state = state
+            self.changes_seen += 1
+
+    def send(self, kind: str, body: "dict[str, object]") -> None:
+        """Queue one message."""
+        self.apply([], [(kind, body)])
+
+    def state_body(self, state: "State | None" = None, link: str = LINK_ONLINE) -> "dict[str, object]":
+        """The body of a state message."""
+        state = state or self.state
+        return {
+            "mode": state.mode,
+            "status": state.status,
+            "link": link,
+            "connection": self.connection,
+            "reasons": [reason.to_list() for reason in state.reasons],
+            "step": state.step,
+            "tests_due": list(state.tests_due),
+            "firmware": VERSION,
+        }
+
+
+def load_state(store: "Store") -> State:
+    """The state as stored; a new terminal's where none is stored. Raises ValueError for one that cannot be: never a guess."""
+    record = store.get(KEY_STATE)
+    if record is None:
+        return State()
+    try:
+        values = decode(record)
+    except CborError as error:
+        raise ValueError("state: " + str(error))
+    if not isinstance(values, list):
+        raise ValueError("state is not a list")
+    return State.from_list(values)
+
+
+def _application_body(state: State) -> "dict[str, object]":
+    return {
+        "application": state.application,
+        "purpose": "reactivation",
+        "reasons": [reason.to_list() for reason in state.reasons],
+    }
+
+
+def _number(store: "Store", key: str) -> int:
+    record = store.get(key)
+    value = decode(record) if record is not None else 0
+    return value if isinstance(value, int) else 0

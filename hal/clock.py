@@ -1,0 +1,35 @@
+"""Contract: clock. All waiting and all time of the agent goes through it.
+
+Level 1: `monotonic_ms()` never goes back and never wraps, starts near 0 at boot; `async sleep_ms(duration_ms)`; `async wait_for(awaitable,
+  timeout_ms)` gives its result, or cancels it and raises OSError(ETIMEDOUT); `wall_s()` seconds since 1970-01-01 UTC, never below
+  the floor; `trust` is TRUST_*; `raise_floor(wall_s)` the last time known from flash; `set_wall(wall_s)` a time from a signed source.
+A clock that wakes in 1970 has TRUST_NONE: nothing may be judged expired by it.
+"""
+
+from hal.contract import Contract
+
+TRUST_NONE = 0  # the clock is not set
+TRUST_FLOOR = 1  # not earlier than a time once known
+TRUST_SET = 2  # a battery-backed clock that runs, or set since boot from a signed source
+
+CONTRACT = Contract(
+    "clock", {1: ("monotonic_ms", "sleep_ms", "wait_for", "wall_s", "trust", "raise_floor", "set_wall")}
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from typing import Protocol, TypeVar
+
+    T = TypeVar("T")
+
+    class Clock(Protocol):
+        level: int
+        trust: int
+
+        def monotonic_ms(self) -> int: ...
+        async def sleep_ms(self, duration_ms: int) -> None: ...
+        async def wait_for(self, awaitable: Awaitable[T], timeout_ms: int) -> T: ...
+        def wall_s(self) -> int: ...
+        def raise_floor(self, wall_s: int) -> None: ...
+        def set_wall(self, wall_s: int) -> None: ...

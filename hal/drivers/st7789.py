@@ -1,0 +1,231 @@
+"""Driver: ST7789V display controller with a 240x320 panel on four-line SPI (Sitronix ST7789V datasheet)."""
+
+from hal.device import HEALTH_FAIL, HEALTH_NOT_RUN, HEALTH_SUCCESS, Device, Health
+from hal.display import CONTRACT
+from hal.errors import E_FAILURE, E_ILLEGAL, E_NOHARDWARE, SUCCESS, DeviceError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hal.clock import Clock
+
+# Commands: datasheet chapter 9.1.
+_SWRESET = 0x01
+_RDDID = 0x04
+_RDDST = 0x09
+_SLPIN = 0x10
+_SLPOUT = 0x11
+_NORON = 0x13
+_INVON = 0x21
+_DISPOFF = 0x28
+_DISPON = 0x29
+_CASET = 0x2A
+_RASET = 0x2B
+_RAMWR = 0x2C
+_MADCTL = 0x36
+_COLMOD = 0x3A
+
+_RGB565 = 0x55  # COLMOD: 65K colours, 16 bits a pixel
+_PORTRAIT = 0x00  # MADCTL
+_LANDSCAPE = 0x60  # MADCTL: MX | MV, the panel turned by 90 degrees
+_RESET_PULSE_MS = 1  # at least 10 us (7.4.5)
+_AFTER_RESET_MS = 120  # before sleep out (9.1.2, 9.1.12)
+_AFTER_SLEEP_OUT_MS = 120  # before the next sleep command; 5 before any other (9.1.12)
+# RDDST: booster, MADCTL, pixel format, sleep out, normal mode, inversion, display on (9.1.3).
+_STATUS_MASK = 0xF8732400
+_STATUS_READY = 0x80532400  # without MADCTL, which is added at bits 30..26
+
+_READ_HZ = 6000000  # a clock cycle of at least 150 ns when reading (7.4.3)
+_STRIP_ROWS = 4  # of the whole width, that go over the bus at once: 2,560 bytes
+
+
+class St7789(Device):
+    """width_px, height_px: 320x240 or 240x320, as the panel is mounted.
+
+    spi: a bus in mode 0; chip_select, data_command, reset, backlight: output pins. baudrate_hz: the rate of the bus, to which it
+    returns after it was slowed down for a reading; without it the controller is read at whatever rate the bus has.
+    """
+
+    kind = CONTRACT.kind
+    part = "st7789"
+    level = 2
+
+    def __init__(
+        self,
+        spi: "Any",
+        chip_select: "Any",
+        data_command: "Any",
+        reset: "Any",
+        backlight: "Any",
+        width_px: int,
+        height_px: int,
+        clock: "Clock",
+        baudrate_hz: "int | None" = None,
+    ) -> None:
+        super().__init__()
+        self.width_px = width_px
+        self.height_px = height_px
+        self._spi = spi
+        self._chip_select = chip_select
+        self._data_command = data_command
+        self._reset = reset
+        self._backlight = backlight
+        self._clock = clock
+        self._baudrate_hz = baudrate_hz
+        self._orientation = _LANDSCAPE if width_px > height_px else _PORTRAIT
+        self._strip = bytearray(2 * width_px * _STRIP_ROWS)
+        self._window = bytearray(4)
+        self._colours = (-1, -1)  # those that the table was made for
+        self._table: list[bytes] = []  # four pixels of the picture -> their eight bytes on the bus
+        self._has_answered = False  # whether reading back ever worked: many modules do not wire MISO
+
+    def fill(self, colour: int) -> None:
+        """One colour (0xRRGGBB) everywhere. Raises DeviceError E_DISABLED, E_FAILURE."""
+        self.require_enabled()
+        self._fill(colour)
+
+    def draw_bitmap(
+        self, x_px: int, y_px: int, width_px: int, height_px: int, bits: "bytes | bytearray | memoryview", ink: int, paper: int
+    ) -> None:
+        """See hal.display. Raises DeviceError E_ILLEGAL (not within the display, or not as many bits), E_DISABLED, E_FAILURE."""
+        self.require_enabled()
+        row_bytes = width_px // 8
+        if (x_px | width_px) & 7 or min(x_px, y_px) < 0 or min(width_px, height_px) <= 0:
+            raise DeviceError(E_ILLEGAL, self.kind, "x and width in steps of 8 pixels, and some of each")
+        if x_px + width_px > self.width_px or y_px + height_px > self.height_px:
+            raise DeviceError(E_ILLEGAL, self.kind, "outside the display")
+        if len(bits) != row_bytes * height_px:
+            raise DeviceError(E_ILLEGAL, self.kind, "%d bytes for %d rows of %d" % (len(bits), height_px, row_bytes))
+        self._use_colours(ink, paper)
+        strip, table = self._strip, self._table
+        whole = memoryview(strip)
+        source = memoryview(bits)
+        strip_bytes = len(strip) // (16 * row_bytes) * row_bytes  # of bits in a strip: whole rows
+        self._begin_picture(x_px, y_px, width_px, height_px)
+        for start in range(0, len(bits), strip_bytes):
+            at = 0
+            for byte in source[start : start + strip_bytes]:
+                strip[at : at + 8] = table[byte >> 4]
+                strip[at + 8 : at + 16] = table[byte & 15]
+                at += 16
+            self._send(whole[:at], 1)
+
+    def set_backlight(self, on: bool) -> None:
+        """Raises DeviceError E_DISABLED."""
+        self.require_enabled()
+        self._backlight.value(1 if on else 0)
+
+    async def _bring_up(self) -> None:
+        self._backlight.value(0)  # nobody sees what the memory holds before it is cleared
+        self._chip_select.value(1)
+        self._reset.value(0)
+        await self._clock.sleep_ms(_RESET_PULSE_MS)
+        self._reset.value(1)
+        await self._clock.sleep_ms(_AFTER_RESET_MS)
+        self._command(_SWRESET)  # where the reset pin is not wired
+        await self._clock.sleep_ms(_AFTER_RESET_MS)
+        self._command(_SLPOUT)
+        await self._clock.sleep_ms(_AFTER_SLEEP_OUT_MS)
+        self._command(_COLMOD, bytes([_RGB565]))
+        self._command(_MADCTL, bytes([self._orientation]))
+        self._command(_INVON)  # an IPS panel shows its colours right when inverted
+        self._command(_NORON)
+        self._fill(0)
+        self._command(_DISPON)
+        self._has_answered = self._read(_RDDID, 3) not in (0, 0xFFFFFF)
+        self._backlight.value(1)
+
+    def _shut_down(self) -> None:
+        self._backlight.value(0)
+        self._command(_DISPOFF)
+        self._command(_SLPIN)
+
+    async def _check_health(self, level: int) -> Health:
+        """Reads identity and status where the module has MISO wired. What the panel shows only a person can tell."""
+        identity = self._read(_RDDID, 3)
+        status = self._read(_RDDST, 4)
+        if self._read(_RDDID, 3) != identity:
+            return Health(HEALTH_FAIL, self.kind, "unstable_bus", E_FAILURE, detail="two readings of the identity differ")
+        if identity in (0, 0xFFFFFF) or status in (0, 0xFFFFFFFF):
+            if self._has_answered:
+                return Health(HEALTH_FAIL, self.kind, "no_answer", E_NOHARDWARE, detail="the controller answers no more")
+            return Health(HEALTH_NOT_RUN, self.kind, "no_read_back", SUCCESS, detail="the controller cannot be read")
+        self._has_answered = True
+        expected = _STATUS_READY | (self._orientation & 0xF8) << 23
+        if status & _STATUS_MASK != expected:
+            detail = "status %08x, not %08x" % (status & _STATUS_MASK, expected)
+            return Health(HEALTH_FAIL, self.kind, "lost_settings", E_FAILURE, detail=detail)
+        return Health(HEALTH_SUCCESS, self.kind, measurements={"identity": identity})
+
+    def _fill(self, colour: int) -> None:
+        self._use_colours(colour, colour)
+        pixels = self._table[0]
+        for at in range(0, len(self._strip), 8):
+            self._strip[at : at + 8] = pixels
+        self._begin_picture(0, 0, self.width_px, self.height_px)
+        for _ in range(0, self.height_px, _STRIP_ROWS):
+            self._send(self._strip, 1)
+
+    def _use_colours(self, ink: int, paper: int) -> None:
+        """Make the table for these colours."""
+        if self._colours == (ink, paper):
+            return
+        ink_bytes = _rgb565(ink)
+        paper_bytes = _rgb565(paper)
+        table = []
+        for nibble in range(16):
+            table.append(b"".join([ink_bytes if nibble & mask else paper_bytes for mask in (8, 4, 2, 1)]))
+        self._table = table
+        self._colours = (ink, paper)
+
+    def _begin_picture(self, x_px: int, y_px: int, width_px: int, height_px: int) -> None:
+        """Set the window and begin to write its pixels."""
+        self._command(_CASET, self._span(x_px, x_px + width_px - 1))
+        self._command(_RASET, self._span(y_px, y_px + height_px - 1))
+        self._command(_RAMWR)
+
+    def _span(self, first: int, last: int) -> bytearray:
+        window = self._window
+        window[0] = first >> 8
+        window[1] = first & 0xFF
+        window[2] = last >> 8
+        window[3] = last & 0xFF
+        return window
+
+    def _command(self, command: int, parameters: "bytes | bytearray | None" = None) -> None:
+        self._send(bytes([command]), 0)
+        if parameters is not None:
+            self._send(parameters, 1)
+
+    def _send(self, data: "bytes | bytearray | memoryview", is_data: int) -> None:
+        try:
+            self._data_command.value(is_data)
+            self._chip_select.value(0)
+            self._spi.write(data)
+            self._chip_select.value(1)
+        except OSError as error:
+            raise DeviceError(E_FAILURE, self.kind, "SPI error %s" % error.errno) from error
+
+    def _read(self, command: int, length: int) -> int:
+        """A reading of more than 8 bits: it comes after one dummy clock (8.4.2), so it is one bit late."""
+        try:
+            if self._baudrate_hz is not None:
+                self._spi.init(baudrate=_READ_HZ)
+            self._data_command.value(0)
+            self._chip_select.value(0)
+            self._spi.write(bytes([command]))
+            self._data_command.value(1)
+            late = int.from_bytes(self._spi.read(length + 1), "big")
+            self._chip_select.value(1)
+            if self._baudrate_hz is not None:
+                self._spi.init(baudrate=self._baudrate_hz)
+        except OSError as error:
+            raise DeviceError(E_FAILURE, self.kind, "SPI error %s" % error.errno) from error
+        return late >> 7 & (1 << 8 * length) - 1
+
+
+def _rgb565(colour: int) -> bytes:
+    """0xRRGGBB -> two bytes, most significant first."""
+    value = colour >> 8 & 0xF800 | colour >> 5 & 0x07E0 | colour >> 3 & 0x001F
+    return bytes([value >> 8, value & 0xFF])

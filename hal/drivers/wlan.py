@@ -1,0 +1,114 @@
+"""Driver: Wi-Fi station through MicroPython's network.WLAN."""
+
+from hal.device import HEALTH_FAIL, HEALTH_NOT_RUN, HEALTH_SUCCESS, Device, Health
+from hal.errors import E_FAILURE, E_ILLEGAL, E_NOHARDWARE, E_OFFLINE, E_TIMEOUT, DeviceError
+from hal.network import CONTRACT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hal.clock import Clock
+
+_POLL_MS = 50
+_STALE_MS = 3000  # the ESP32 may go on to show why the last attempt failed until this one has an answer
+
+
+class Wlan(Device):
+    """network: MicroPython's module of that name."""
+
+    kind = CONTRACT.kind
+    part = "wlan"
+    level = 2
+
+    def __init__(self, network: "Any", clock: "Clock") -> None:
+        super().__init__()
+        self._network = network
+        self._clock = clock
+        self._station: Any = None
+        self._ssid = ""
+        self._password = ""
+        # Status of the station -> code, cause, and what to tell a technician.
+        self._refusals = {
+            network.STAT_NO_AP_FOUND: (E_OFFLINE, "no_network", "the network is not in range"),
+            network.STAT_WRONG_PASSWORD: (E_FAILURE, "wrong_password", "the access point refuses the password"),
+            network.STAT_HANDSHAKE_TIMEOUT: (E_FAILURE, "wrong_password", "the access point refuses the password"),
+        }
+
+    def configure(self, ssid: str, password: str) -> None:
+        """Which network to join at the next `connect`. An open network has an empty password."""
+        self._ssid = ssid
+        self._password = password
+
+    async def connect(self, timeout_ms: int) -> None:
+        """Join the network and wait for an address.
+
+        Raises DeviceError E_DISABLED, E_ILLEGAL (not configured), E_OFFLINE (no such network), E_FAILURE (wrong password),
+        E_TIMEOUT (no address), E_NOHARDWARE (the radio).
+        """
+        self.require_enabled()
+        if not self._ssid:
+            raise DeviceError(E_ILLEGAL, self.kind, "connect before configure")
+        self._restart()
+        try:
+            self._station.connect(self._ssid, self._password)
+        except OSError as error:
+            raise DeviceError(E_NOHARDWARE, self.kind, "the radio does not start") from error
+        begun_ms = self._clock.monotonic_ms()
+        under_way = False
+        while True:
+            status = self._station.status()
+            waited_ms = self._clock.monotonic_ms() - begun_ms
+            if self._station.isconnected():
+                return
+            if status == self._network.STAT_CONNECTING:
+                under_way = True
+            elif status in self._refusals and (under_way or waited_ms >= _STALE_MS):
+                code, _, detail = self._refusals[status]
+                raise DeviceError(code, self.kind, detail)
+            if waited_ms >= timeout_ms:
+                raise DeviceError(E_TIMEOUT, self.kind, "no address after %d ms" % waited_ms)
+            await self._clock.sleep_ms(_POLL_MS)
+
+    def is_connected(self) -> bool:
+        return bool(self.enabled and self._station.isconnected())
+
+    def address(self) -> str:
+        return str(self._station.ifconfig()[0]) if self.is_connected() else ""
+
+    def signal_dbm(self) -> int:
+        """Raises DeviceError E_DISABLED, E_OFFLINE (not connected)."""
+        self.require_enabled()
+        if not self._station.isconnected():
+            raise DeviceError(E_OFFLINE, self.kind, "not connected")
+        try:
+            return int(self._station.status("rssi"))
+        except OSError as error:
+            raise DeviceError(E_OFFLINE, self.kind, "the connection has gone") from error
+
+    async def _bring_up(self) -> None:
+        self._station = self._network.WLAN(self._network.STA_IF)
+        self._restart()
+
+    def _shut_down(self) -> None:
+        try:
+            self._station.active(False)
+        except OSError as error:
+            raise DeviceError(E_NOHARDWARE, self.kind, "the radio does not stop") from error
+
+    def _restart(self) -> None:
+        """Off and on: clears what an earlier attempt, or a program that crashed, left in the radio."""
+        try:
+            self._station.active(False)
+            self._station.active(True)
+        except OSError as error:
+            raise DeviceError(E_NOHARDWARE, self.kind, "the radio does not start") from error
+
+    async def _check_health(self, level: int) -> Health:
+        if not self._ssid:
+            return Health(HEALTH_NOT_RUN, self.kind, "not_configured", detail="no network is configured")
+        if not self._station.isconnected():
+            refusal = (E_OFFLINE, "no_link", "not connected")
+            code, cause, detail = self._refusals.get(self._station.status(), refusal)
+            return Health(HEALTH_FAIL, self.kind, cause, code, detail=detail)
+        return Health(HEALTH_SUCCESS, self.kind, measurements={"signal_dbm": self.signal_dbm()})

@@ -1,0 +1,24 @@
+"""Contract: keypad. Keys by the names of XFS4IoT in digits: '0'..'9', 'enter', 'cancel', 'clear', 'up', 'down', 'star', 'hash', 'help'.
+
+Level 1: `keys` (tuple of the names it has); `async read(timeout_ms)` gives the next key pressed, debounced, or None when
+  the time is over. A key held down is given once. Pressed while nobody reads: kept, up to 8 keys, the oldest dropped.
+  Health (internal): a key that is down for the whole check is stuck ('key_stuck', detail names it).
+"""
+
+from hal.contract import Contract
+
+CONTRACT = Contract("keypad", {1: ("keys", "read")})
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from hal.device import Health
+
+    class Keypad(Protocol):
+        level: int
+        enabled: bool
+        keys: tuple[str, ...]
+
+        async def read(self, timeout_ms: int) -> str | None: ...
+        async def check_health(self, level: int = 1) -> Health: ...

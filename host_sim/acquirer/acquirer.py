@@ -1,0 +1,306 @@
+"""The acquirer: verifies what terminals say, keeps what it verified, and sends signed orders, answers and credentials."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from firmware_agent.links.link import LinkError, Message
+from firmware_agent.messages.cbor import CborError, decode, encode
+from firmware_agent.messages.cose import CoseError, key_id, parse, sign, verify
+from firmware_agent.messages.schema import KINDS, LINK_LOST, UP, Claims, SchemaError, kind_named, topic
+from firmware_agent.state.machine import REVIEW_APPROVED
+from hal.drivers.software_key import SoftwareKey
+from host_sim.pki import TestAuthority
+
+if TYPE_CHECKING:
+    from firmware_agent.links.link import Link
+
+SLOT = 0
+ORDER_LIFETIME_S = 24 * 3600
+ANSWER_TIMEOUT_MS = 10000
+SEEN_SEQUENCES = 1024  # how far back duplicates are recognised, per terminal
+
+
+class Account:
+    """One terminal as the acquirer knows it. Everything but `refused` was verified."""
+
+    def __init__(self, terminal: str, public_key: bytes) -> None:
+        self.terminal = terminal
+        self.public_key = public_key
+        self.next_public_key = b""  # issued, and not yet seen in use
+        self.may_register = False  # an approved application, or a lifted suspension, is followed by new keys
+        self.sequence = 0  # of the last message to the terminal
+        self.state: dict[str, Any] = {}
+        self.online = False
+        self.reports: list[dict[str, Any]] = []
+        self.tests: list[dict[str, Any]] = []
+        self.events: list[dict[str, Any]] = []
+        self.applications: list[dict[str, Any]] = []
+        self.receipts: list[dict[str, Any]] = []
+        self.verified = 0
+        self.duplicates = 0
+        self._seen: list[int] = []
+        self._state_sequence = 0
+
+    def is_duplicate(self, sequence: int) -> bool:
+        """Note a sequence; True when it was there before. The broker delivers at least once."""
+        if sequence in self._seen:
+            return True
+        self._seen.append(sequence)
+        del self._seen[:-SEEN_SEQUENCES]
+        return False
+
+    def take_state(self, claims: Claims) -> None:
+        """A state counts when it is newer than what is known; a last will, when it speaks of the connection that is known."""
+        body = claims.body
+        if body["link"] == LINK_LOST:
+            if body["connection"] == self.state.get("connection"):
+                self.online = False
+            return
+        if claims.sequence > self._state_sequence:
+            self._state_sequence = claims.sequence
+            self.state = body
+            self.online = True
+
+
+class Acquirer:
+    """name: as in the topics; authority: issues the terminals' certificates; element: holds the signing key in SLOT;
+    now_s: Unix seconds; told: called with one line for each thing that was verified or refused.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        authority: TestAuthority,
+        element: SoftwareKey,
+        public_key: bytes,
+        now_s: Callable[[], int],
+        told: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.name = name
+        self.public_key = public_key
+        self.accounts: dict[str, Account] = {}
+        self.refused: list[tuple[str, str]] = []  # (topic, why)
+        self.published = 0
+        self._authority = authority
+        self._element = element
+        self._now_s = now_s
+        self._told = told
+        self._link: Link | None = None
+        self._changed = asyncio.Condition()
+
+    def enrol(self, terminal: str, public_key: bytes) -> Account:
+        """A terminal whose first key was taken over at the factory."""
+        account = Account(terminal, public_key)
+        self.accounts[terminal] = account
+        return account
+
+    @property
+    def verified(self) -> int:
+        """How many messages of terminals were verified."""
+        return sum(account.verified for account in self.accounts.values())
+
+    # The connection.
+
+    async def run(self, link: Link) -> None:
+        """Listen to all terminals until cancelled or until the link is lost (LinkError)."""
+        await link.connect(ANSWER_TIMEOUT_MS)
+        for kind in KINDS:
+            if kind.direction == UP:
+                await link.subscribe(topic(self.name, "+", kind.leaf), ANSWER_TIMEOUT_MS)
+        async with self._changed:
+            self._link = link
+            self._changed.notify_all()
+        try:
+            while True:
+                message = await link.receive()
+                await self.handle(message)
+                await link.acknowledge(message)
+        finally:
+            self._link = None
+            with contextlib.suppress(LinkError):
+                await link.disconnect()
+
+    async def wait_until(self, holds: Callable[[], bool], timeout_s: float) -> None:
+        """Until `holds()` after something was verified or refused. Raises TimeoutError."""
+        async with self._changed, asyncio.timeout(timeout_s):
+            await self._changed.wait_for(holds)
+
+    @property
+    def connected(self) -> bool:
+        return self._link is not None and self._link.connected
+
+    # What terminals say.
+
+    async def handle(self, message: Message) -> None:
+        """Verify one message and keep what it says. Whatever is wrong with it is a line in `refused`, never an exception."""
+        where = message.topic
+        parts = where.split("/")
+        account = self.accounts.get(parts[3]) if len(parts) == 5 else None
+        if account is None:
+            return await self._refuse(where, "unknown_terminal")
+        try:
+            envelope = parse(message.payload)
+            public_key = {key_id(key): key for key in (account.public_key, account.next_public_key) if key}.get(envelope.kid)
+            if public_key is None:
+                return await self._refuse(where, "unknown_key")
+            if not await verify(self._element, envelope, public_key, where):
+                return await self._refuse(where, "bad_signature")
+            claims = Claims.from_map(decode(envelope.payload))
+        except (CoseError, CborError, SchemaError) as error:
+            return await self._refuse(where, error.code)
+        if claims.kind.direction != UP or claims.kind.leaf != parts[4] or claims.subject != account.terminal:
+            return await self._refuse(where, "wrong_topic")
+        if public_key == account.next_public_key:
+            # The terminal has proved that it uses its new key: the old one speaks for nobody from now on.
+            account.public_key, account.next_public_key = public_key, b""
+            account.may_register = False
+            self._told(f"{account.terminal}: new key in use, old key revoked")
+        async with self._changed:
+            if claims.kind.name != "state" and account.is_duplicate(claims.sequence):
+                account.duplicates += 1
+            else:
+                account.verified += 1
+                self._keep(account, claims)
+            self._changed.notify_all()
+        if claims.kind.name == "application" and claims.text("purpose") == "registration":
+            await self._issue(account, claims)
+
+    def _keep(self, account: Account, claims: Claims) -> None:
+        body = claims.body
+        name = claims.kind.name
+        if name == "state":
+            account.take_state(claims)
+        else:
+            kept = {"report": account.reports, "test": account.tests, "event": account.events}
+            kept.update({"application": account.applications, "receipt": account.receipts})
+            kept[name].append(body)
+        self._told(f"{account.terminal}: verified {_summary(name, body)}")
+
+    async def _refuse(self, where: str, why: str) -> None:
+        async with self._changed:
+            self.refused.append((where, why))
+            self._changed.notify_all()
+        self._told(f"refused a message on {where}: {why}")
+
+    # What the acquirer says.
+
+    async def order(self, terminal: str, **fields: Any) -> bytes:
+        """Sign and send an order; fields as in the schema. Gives the name that its receipt carries."""
+        if fields.get("action") == "lift":
+            self.accounts[terminal].may_register = True
+        return await self.send("order", terminal, fields)
+
+    async def answer(self, terminal: str, application: int, status: str, remark: str = "") -> bytes:
+        """Tell a terminal where the review of its application stands."""
+        fields: dict[str, Any] = {"application": application, "status": status}
+        if remark:
+            fields["remark"] = remark
+        if status == REVIEW_APPROVED:
+            self.accounts[terminal].may_register = True
+        return await self.send("status", terminal, fields)
+
+    async def send(self, kind: str, terminal: str, fields: dict[str, Any]) -> bytes:
+        where, message = await self.signed(kind, terminal, fields)
+        await self.publish(where, message)
+        return sha256(message).digest()[:16]
+
+    async def signed(
+        self, kind: str, terminal: str, fields: dict[str, Any], *, expires: int | None = None, sequence: int | None = None
+    ) -> tuple[str, bytes]:
+        """The topic and the signed message, not sent. expires, sequence: to make one that a terminal must refuse."""
+        account = self.accounts[terminal]
+        if sequence is None:
+            account.sequence += 1
+            sequence = account.sequence
+        now_s = self._now_s()
+        claims = Claims(
+            kind_named(kind),
+            terminal,
+            sequence,
+            fields,
+            issuer=self.name,
+            issued_at=now_s,
+            expires=now_s + ORDER_LIFETIME_S if expires is None else expires,
+        )
+        where = topic(self.name, terminal, claims.kind.leaf)
+        return where, await sign(self._element, SLOT, key_id(self.public_key), encode(claims.to_map()), where)
+
+    async def publish(self, where: str, message: bytes) -> None:
+        """Publish a message as it is. Raises LinkError."""
+        if self._link is None:
+            raise LinkError("E_OFFLINE", "the acquirer is not connected")
+        await self._link.publish(where, message, False, ANSWER_TIMEOUT_MS)
+        self.published += 1
+
+    async def receipt_of(self, terminal: str, name: bytes, timeout_s: float) -> dict[str, Any]:
+        """Wait for the terminal's receipt for the message of that name. Raises TimeoutError."""
+        receipts = self.accounts[terminal].receipts
+
+        def matching() -> list[dict[str, Any]]:
+            return [receipt for receipt in receipts if receipt["of"] == name]
+
+        await self.wait_until(lambda: bool(matching()), timeout_s)
+        return matching()[-1]
+
+    async def _issue(self, account: Account, claims: Claims) -> None:
+        """Certificates for a terminal's new keys: the application was signed by the key that it replaces."""
+        if not account.may_register:
+            return await self._refuse(topic(self.name, account.terminal, claims.kind.leaf), "registration_not_approved")
+        try:
+            certificate = self._authority.client_from_request(claims.octets("request"), account.terminal)
+            transport = self._authority.client(account.terminal, claims.octets("transport_key"))
+        except ValueError as error:
+            return await self._refuse(topic(self.name, account.terminal, claims.kind.leaf), f"request: {error}")
+        # An uncompressed point (SEC1) without its first byte is x || y.
+        point = certificate.certificate.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        account.next_public_key = point[1:]
+        await self.send(
+            "credentials",
+            account.terminal,
+            {
+                "application": claims.number("application"),
+                "certificate": certificate.certificate_der,
+                "transport_certificate": transport.certificate_der,
+            },
+        )
+        self._told(f"{account.terminal}: certificates issued for its new keys")
+
+
+def _summary(name: str, body: dict[str, Any]) -> str:
+    if name == "state":
+        return f"state {body['mode']} {body['status']} {body['link']}"
+    if name == "report":
+        outcomes = ", ".join(f"{result[0]} {result[1]}" for result in body["results"])
+        return f"self-test report: {outcomes}"
+    if name == "receipt":
+        return f"receipt {body['result']}" + (f" ({body['refusal']})" if "refusal" in body else "")
+    if name == "application":
+        return f"application {body['application']} for {body['purpose']}"
+    if name == "test":
+        return f"function test {body['name']} {body['outcome']}"
+    return f"{name} {body}"
+
+
+@contextlib.asynccontextmanager
+async def running(acquirer: Acquirer, link: Link) -> AsyncIterator[asyncio.Task[None]]:
+    """The acquirer connected, for the time of a `with` block; gives its task, which ends only by an error."""
+    task = asyncio.create_task(acquirer.run(link))
+    try:
+        connected = asyncio.create_task(acquirer.wait_until(lambda: acquirer.connected, ANSWER_TIMEOUT_MS / 1000))
+        await asyncio.wait((task, connected), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            connected.cancel()
+            task.result()
+        await connected
+        yield task
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

@@ -1,0 +1,272 @@
+"""Brokers for the desktop and for tests, on loopback: mosquitto as a process, and amqtt inside ours, with the same rules.
+
+TLS with a client certificate that the authority has issued; the certificate's common name is the user. A terminal writes
+what goes up on its own topics and reads what goes down on them; the acquirer's user does the reverse for every terminal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from amqtt.adapters import ReaderAdapter, WriterAdapter  # type: ignore[import-untyped]
+from amqtt.broker import Broker  # type: ignore[import-untyped]
+from amqtt.contexts import Action, BaseContext, BrokerConfig, ListenerConfig  # type: ignore[import-untyped]
+from amqtt.errors import AMQTTError  # type: ignore[import-untyped]
+from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler  # type: ignore[import-untyped]
+from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin  # type: ignore[import-untyped]
+from amqtt.session import Session  # type: ignore[import-untyped]
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from host_sim.pki import Credential, TestAuthority
+
+HOST = "127.0.0.1"
+PREFIX = "poi/v1"
+UP = ("state", "report", "event", "test", "application", "receipt")
+DOWN = ("order", "notice", "status", "credentials")
+
+START_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 5.0
+POLL_S = 0.02
+
+
+class BrokerFailure(Exception):
+    """The broker did not start; the text says why, in the broker's own words."""
+
+
+def topic(acquirer: str, terminal: str, leaf: str) -> str:
+    return f"{PREFIX}/{acquirer}/{terminal}/{leaf}"
+
+
+class _Files:
+    """What both brokers read at their start, in a folder of their own."""
+
+    def __init__(self, folder: Path, authority: TestAuthority, server: Credential) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.authority = folder / "authority.pem"
+        self.certificate = folder / "server.pem"
+        self.key = folder / "server.key"
+        self.authority.write_bytes(authority.certificate_pem)
+        self.certificate.write_bytes(server.certificate_pem)
+        self.key.touch(mode=0o600)
+        self.key.write_bytes(server.private_key_pem)
+
+
+def free_port() -> int:
+    """A port of loopback that nobody holds now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+class MosquittoBroker:
+    """mosquitto as a subprocess. folder: a working folder of its own, kept sessions and messages lie there.
+
+    acquirer: the common name of the acquirer's certificate, and its part of the topics; server: another certificate than
+    the one that is issued here for localhost.
+    """
+
+    def __init__(
+        self, folder: Path, authority: TestAuthority, acquirer: str, server: Credential | None = None, program: str = "mosquitto"
+    ) -> None:
+        self._folder = folder
+        self._acquirer = acquirer
+        self._program = program
+        self._files = _Files(folder, authority, server or authority.server())
+        self._process: asyncio.subprocess.Process | None = None
+        self.port = 0
+
+    async def start(self) -> None:
+        """Start, and wait until it listens. The port stays the same when it is started again. Raises BrokerFailure."""
+        self.port = self.port or free_port()
+        config = self._write_config()
+        log = self._folder / "mosquitto.log"
+        try:
+            with log.open("wb") as output:
+                self._process = await asyncio.create_subprocess_exec(
+                    self._program, "-c", str(config), stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output
+                )
+        except OSError as error:
+            raise BrokerFailure(f"{self._program} cannot be started: {error}") from error
+        process = self._process
+        for _ in range(int(START_TIMEOUT_S / POLL_S)):
+            if process.returncode is not None:
+                self._process = None
+                raise BrokerFailure(f"mosquitto ended with {process.returncode}: {log.read_text(errors='replace').strip()}")
+            if f"Opening ipv4 listen socket on port {self.port}" in log.read_text(errors="replace") and await _listens(self.port):
+                return
+            await asyncio.sleep(POLL_S)
+        await self.stop()
+        raise BrokerFailure(f"mosquitto does not listen after {START_TIMEOUT_S} s: {log.read_text(errors='replace').strip()}")
+
+    async def stop(self) -> None:
+        """Stop it; it writes its sessions to the folder. Nothing to do when it does not run."""
+        process, self._process = self._process, None
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    async def restart(self) -> None:
+        """Stop and start on the same port, with the sessions kept. Raises BrokerFailure."""
+        await self.stop()
+        await self.start()
+
+    def _write_config(self) -> Path:
+        # A '%u' whose name holds '+', '#' or '/' is refused by mosquitto itself.
+        rules = [f"pattern write {topic(self._acquirer, '%u', leaf)}" for leaf in UP]
+        rules += [f"pattern read {topic(self._acquirer, '%u', leaf)}" for leaf in DOWN]
+        rules += [f"user {self._acquirer}"]
+        rules += [f"topic read {topic(self._acquirer, '+', leaf)}" for leaf in UP]
+        rules += [f"topic write {topic(self._acquirer, '+', leaf)}" for leaf in DOWN]
+        acl = self._folder / "acl"
+        acl.write_text("\n".join(rules) + "\n")
+        acl.chmod(0o600)
+        config = self._folder / "mosquitto.conf"
+        lines = [
+            f"listener {self.port} {HOST}",
+            f"cafile {self._files.authority}",
+            f"certfile {self._files.certificate}",
+            f"keyfile {self._files.key}",
+            "require_certificate true",
+            "use_identity_as_username true",
+            "allow_anonymous false",
+            f"acl_file {acl}",
+            "persistence true",
+            f"persistence_location {self._folder}/",
+            "set_tcp_nodelay true",
+            "log_type error",
+            "log_type warning",
+            "log_type notice",
+            "log_type information",
+            "log_dest stderr",
+        ]
+        if os.geteuid() == 0:
+            lines.append("user root")  # else it becomes a user that cannot write the folder
+        config.write_text("\n".join(lines) + "\n")
+        return config
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(HOST, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+class CertificateUser(BaseAuthPlugin):  # type: ignore[misc]
+    """amqtt: the user is the common name of the client's certificate."""
+
+    @dataclass
+    class Config:
+        pass
+
+    async def authenticate(self, *, session: Session) -> bool | None:
+        der = session.ssl_object.getpeercert(binary_form=True) if session.ssl_object is not None else None
+        if der is None:
+            return False
+        names = x509.load_der_x509_certificate(der).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        session.username = str(names[0].value) if names else None
+        session.is_anonymous = False
+        return bool(names)
+
+
+class TopicRules(BaseTopicPlugin):  # type: ignore[misc]
+    """amqtt: the same rules as mosquitto's list."""
+
+    @dataclass
+    class Config:
+        acquirer: str = ""
+
+    def __init__(self, context: BaseContext) -> None:
+        super().__init__(context)
+        self._acquirer: str = self._get_config_option("acquirer")
+
+    async def topic_filtering(
+        self, *, session: Session | None = None, topic: str | None = None, action: Action | None = None
+    ) -> bool | None:
+        user = session.username if session is not None else None
+        parts = (topic or "").split("/")
+        if not user or len(parts) != 5 or parts[:3] != [*PREFIX.split("/"), self._acquirer]:
+            return False
+        writes = action == Action.PUBLISH
+        if user == self._acquirer:
+            return parts[4] in (DOWN if writes else UP)
+        return parts[3] == user and parts[4] in (UP if writes else DOWN)
+
+
+class _StrictBroker(Broker):  # type: ignore[misc]
+    """amqtt with two faults of 0.12 mended: a client certificate is demanded, and each connection is judged by its own."""
+
+    @staticmethod
+    def _create_ssl_context(listener: ListenerConfig) -> ssl.SSLContext:
+        context: ssl.SSLContext = Broker._create_ssl_context(listener)
+        context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+    async def _initialize_client_session(
+        self, reader: ReaderAdapter, writer: WriterAdapter, remote_address: str, remote_port: int
+    ) -> tuple[BrokerProtocolHandler, Session]:
+        handler, session = await super()._initialize_client_session(reader, writer, remote_address, remote_port)
+        session.ssl_object = writer.get_ssl_info()  # a kept session would hold the one of its first connection
+        return handler, session
+
+
+class EmbeddedBroker:
+    """amqtt in this process and loop: for one terminal on a machine without mosquitto. The arguments are those of MosquittoBroker.
+
+    Sessions and retained messages live in memory: `restart` forgets them.
+    """
+
+    def __init__(self, folder: Path, authority: TestAuthority, acquirer: str, server: Credential | None = None) -> None:
+        self._acquirer = acquirer
+        self._files = _Files(folder, authority, server or authority.server())
+        self._broker: _StrictBroker | None = None
+        self.port = 0
+
+    async def start(self) -> None:
+        """Start; it listens when this returns. The port stays the same when it is started again. Raises BrokerFailure."""
+        self.port = self.port or free_port()
+        listener = ListenerConfig(
+            bind=f"{HOST}:{self.port}",
+            ssl=True,
+            cafile=self._files.authority,
+            certfile=self._files.certificate,
+            keyfile=self._files.key,
+        )
+        plugins: dict[str, Any] = {
+            f"{__name__}.{CertificateUser.__name__}": {},
+            f"{__name__}.{TopicRules.__name__}": {"acquirer": self._acquirer},
+        }
+        for name in ("amqtt", "transitions"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        try:
+            broker = _StrictBroker(BrokerConfig(listeners={"default": listener}, plugins=plugins))
+            await broker.start()
+        except (AMQTTError, OSError, ValueError) as error:
+            raise BrokerFailure(f"amqtt does not start: {error}") from error
+        self._broker = broker
+
+    async def stop(self) -> None:
+        """Stop it. Nothing to do when it does not run."""
+        broker, self._broker = self._broker, None
+        if broker is not None:
+            await broker.shutdown()
+
+    async def restart(self) -> None:
+        """Stop and start on the same port; sessions are forgotten. Raises BrokerFailure."""
+        await self.stop()
+        await self.start()

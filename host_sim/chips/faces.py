@@ -1,0 +1,81 @@
+"""The two faces of a chip model: the bus face that a driver meets, and the back face for people and tests.
+
+A model speaks its chip's own protocol on the bus face and knows no driver. On the back face it has methods of its own
+(`press`, `paper_out`, `insert_card`), and the faults that it can show, listed by name in `FAULTS`.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import ClassVar
+
+
+class Chip:
+    """FAULTS: name -> what a person would see. A model asks `self.has("name")` where the fault shows."""
+
+    FAULTS: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, now_ms: Callable[[], int]) -> None:
+        self.now_ms = now_ms  # the chip's own sense of time: of the machine, or simulated
+        self._faults: set[str] = set()
+
+    def fault(self, name: str, on: bool = True) -> None:
+        """Switch a fault on or off. Raises ValueError with the list of what exists."""
+        if name not in self.FAULTS:
+            raise ValueError(f"{type(self).__name__} has no fault {name!r}; it has: {', '.join(sorted(self.FAULTS))}")
+        (self._faults.add if on else self._faults.discard)(name)
+
+    def has(self, name: str) -> bool:
+        return name in self._faults
+
+    def power_up(self) -> None:
+        """What power does to the chip: volatile registers to their reset values."""
+
+
+class SpiChip(Chip):
+    """On an SPI bus. The bench calls `select` as the chip-select pin moves, and `transfer` while it is low."""
+
+    def select(self, low: bool) -> None:
+        """Chip select went low (True) or high (False)."""
+
+    def transfer(self, data: bytes) -> bytes:
+        """Full duplex: as many bytes out (MISO) as in (MOSI)."""
+        raise NotImplementedError
+
+
+class I2cChip(Chip):
+    """On an I2C bus. `absent` raises what a master sees when nobody acknowledges."""
+
+    def write(self, data: bytes) -> None:
+        """One write transaction, address acknowledged. Raises OSError(ENODEV) for no acknowledge."""
+        raise NotImplementedError
+
+    def read(self, length: int) -> bytes:
+        """One read transaction of exactly `length` bytes. Raises OSError(ENODEV) for no acknowledge."""
+        raise NotImplementedError
+
+    @staticmethod
+    def absent() -> OSError:
+        return OSError(errno.ENODEV, "no acknowledge")
+
+
+class UartChip(Chip):
+    """On a serial line. The bench sets `send`, through which the chip puts bytes on the line to the terminal."""
+
+    send: Callable[[bytes], None]
+
+    def receive(self, data: bytes) -> None:
+        """Bytes from the terminal."""
+        raise NotImplementedError
+
+
+class PinChip(Chip):
+    """On GPIO pins: the bench tells it of each output that changes, and asks it for the level of each input."""
+
+    def pin_driven(self, pin: int, level: int) -> None:
+        """The terminal drives an output pin (one that this chip listed) to 0 or 1."""
+
+    def pin_level(self, pin: int) -> int | None:
+        """The level that the chip puts on an input pin, or None where it leaves the pin to its pull-up."""
+        return None

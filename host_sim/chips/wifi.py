@@ -1,0 +1,96 @@
+"""Model of a Wi-Fi station and the access point it may join, behind network.WLAN."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+
+from host_sim.chips.faces import Chip
+from host_sim.machine import network
+
+JOIN_MS = 40  # association and keys
+ADDRESS_MS = 60  # and then DHCP
+NO_ADDRESSES = ("0.0.0.0", "0.0.0.0", "0.0.0.0", "0.0.0.0")
+
+
+class WifiChip(Chip):
+    """ssid, password, signal_dbm: of the one access point there is."""
+
+    FAULTS = {
+        "out_of_range": "the access point is not heard",
+        "wrong_password": "the access point refuses the password, whatever it is",
+        "no_address": "the access point joins the station, but DHCP never answers",
+        "weak_signal": "the signal is barely heard",
+        "dead_radio": "the radio does not start",
+    }
+
+    def __init__(self, now_ms: Callable[[], int]) -> None:
+        super().__init__(now_ms)
+        self.ssid = "reinstate"
+        self.password = "reinstate"
+        self.signal_dbm = -55
+        self.on_link: list[Callable[[bool], None]] = []  # told of each change of the link's state by link()
+        self.is_up = True
+        self.restart()
+
+    # The back face.
+
+    def link(self, up: bool) -> None:
+        """The way beyond the access point is there, or gone: the station joins either way only while it is up."""
+        if up == self.is_up:
+            return
+        self.is_up = up
+        for tell in list(self.on_link):
+            tell(up)
+
+    # The face to network.WLAN.
+
+    def restart(self) -> None:
+        """The microcontroller, of which the radio is a part, started anew."""
+        self.active = False
+        self._ssid: str | None = None
+        self._password = ""
+        self._since_ms = 0
+
+    def power_up(self) -> None:
+        self.restart()
+
+    def activate(self, on: bool) -> None:
+        if self.has("dead_radio"):
+            raise OSError(errno.EIO, "Wifi Internal Error")
+        if on != self.active:
+            self.restart()
+            self.active = on
+
+    def connect(self, ssid: str, password: str) -> None:
+        if not self.active or self.has("dead_radio"):
+            raise OSError(errno.EIO, "Wifi Internal State Error")
+        self._ssid, self._password, self._since_ms = ssid, password, self.now_ms()
+
+    def disconnect(self) -> None:
+        self._ssid = None
+
+    def status(self) -> int:
+        if not self.active or self._ssid is None or self.has("dead_radio"):
+            return network.STAT_IDLE
+        waited_ms = self.now_ms() - self._since_ms
+        if waited_ms < JOIN_MS:
+            return network.STAT_CONNECTING
+        if self.has("out_of_range") or not self.is_up or self._ssid != self.ssid:
+            return network.STAT_NO_AP_FOUND
+        if self.has("wrong_password") or self._password != self.password:
+            return network.STAT_WRONG_PASSWORD
+        if self.has("no_address") or waited_ms < JOIN_MS + ADDRESS_MS:
+            return network.STAT_CONNECTING
+        return network.STAT_GOT_IP
+
+    def rssi(self) -> int:
+        """Raises OSError while the station has not joined, as the ESP32 port does."""
+        if self.status() != network.STAT_GOT_IP:
+            raise OSError(errno.EIO, "Wifi Not Connected")
+        return -91 if self.has("weak_signal") else self.signal_dbm
+
+    def addresses(self) -> tuple[str, str, str, str]:
+        if self.status() != network.STAT_GOT_IP:
+            return NO_ADDRESSES
+        return ("192.168.4.2", "255.255.255.0", "192.168.4.1", "192.168.4.1")

@@ -1,0 +1,105 @@
+"""Serves one bench to a MicroPython process over a Unix socket: fixed frames, one request and one answer at a time.
+
+Request: operation uint8, unit uint16, argument int32, length of the data uint32, the data. Answer: errno uint16 (0: done), number int32,
+length uint32, the data. All little-endian. The other end is client.py beside this file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import struct
+
+from host_sim.bench import MOST_BYTES, Bench
+from host_sim.machine.client import ANSWER_FORMAT, REQUEST_FORMAT, SOCKET_VARIABLE
+
+REQUEST = struct.Struct(REQUEST_FORMAT)
+ANSWER = struct.Struct(ANSWER_FORMAT)
+
+
+class MachineProtocol(asyncio.Protocol):
+    """One connection. A frame that no client sends closes it: what follows such a frame cannot be read as frames either."""
+
+    def __init__(self, bench: Bench, connections: set[MachineProtocol]) -> None:
+        self._bench = bench
+        self._connections = connections  # those that are open
+        self._received = bytearray()
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._connections.discard(self)
+
+    def abort(self) -> None:
+        """Close at once; nothing that was received is obeyed any more."""
+        if self._transport is not None:
+            self._transport.abort()
+            self._transport = None
+
+    def pause_writing(self) -> None:
+        """The client does not read its answers: read no more requests until it does."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        received = self._received
+        received += data
+        at = 0
+        while self._transport is not None and len(received) - at >= REQUEST.size:
+            operation, unit, argument, length = REQUEST.unpack_from(received, at)
+            if length > MOST_BYTES:
+                self.abort()
+                return
+            end = at + REQUEST.size + length
+            if len(received) < end:
+                break
+            self._transport.write(self._answer(operation, unit, argument, bytes(received[at + REQUEST.size : end])))
+            at = end
+        del received[:at]
+
+    def _answer(self, operation: int, unit: int, argument: int, data: bytes) -> bytes:
+        try:
+            number, answer = self._bench.transact(operation, unit, argument, data)
+        except OSError as error:
+            return ANSWER.pack(error.errno or errno.EIO, 0, 0)
+        return ANSWER.pack(0, number, len(answer)) + answer
+
+
+class BenchServer:
+    """Listens on a Unix socket at `path`; a MicroPython process finds it by the environment variable ENVIRONMENT."""
+
+    ENVIRONMENT = SOCKET_VARIABLE
+
+    def __init__(self, bench: Bench, path: str) -> None:
+        self._bench = bench
+        self._path = path
+        self._server: asyncio.Server | None = None
+        self._connections: set[MachineProtocol] = set()
+
+    async def start(self) -> None:
+        """Raises OSError, for one when the path is too long for a Unix socket (107 bytes on Linux)."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(lambda: MachineProtocol(self._bench, self._connections), self._path)
+
+    async def stop(self) -> None:
+        """Close every connection, and remove the socket."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        server.close()
+        for connection in list(self._connections):
+            connection.abort()
+        await server.wait_closed()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path)

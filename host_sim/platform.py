@@ -1,0 +1,49 @@
+"""A platform over a bench, for a board that runs in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import time as system_time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from hal.files import Files
+from hal.platform import Platform
+from host_sim.bench import Bench
+from host_sim.chips.flash import Flash
+from host_sim.machine.machine import Machine
+from host_sim.machine.network import Network
+from host_sim.simulated_time import TICKS_HALF, TICKS_PERIOD
+
+
+class RealTime:
+    """The calls of MicroPython's time module that the terminal uses, on the machine's own clock."""
+
+    def ticks_ms(self) -> int:
+        return system_time.monotonic_ns() // 1_000_000 % TICKS_PERIOD
+
+    def ticks_diff(self, later: int, earlier: int) -> int:
+        return (later - earlier + TICKS_HALF) % TICKS_PERIOD - TICKS_HALF
+
+    def time(self) -> int:
+        return int(system_time.time())
+
+    async def sleep_ms(self, duration_ms: int) -> None:
+        await asyncio.sleep(duration_ms / 1000)
+
+
+def in_process_platform(
+    bench: Bench, files: Files | Flash, time: Any = None, sleep_ms: Callable[[int], Awaitable[None]] | None = None
+) -> Platform:
+    """What a board's build() is handed. time: a SimulatedTime (the bench is to have its now_ms), or the machine's own.
+
+    sleep_ms: how to wait in that time, unless `time` has a sleep_ms of its own.
+    """
+    time = time or RealTime()
+    return Platform(
+        machine=Machine(bench),
+        network=Network(bench),
+        time=time,
+        sleep_ms=sleep_ms or time.sleep_ms,
+        files=files,  # type: ignore[arg-type]  # Flash keeps to the calls of Files
+    )

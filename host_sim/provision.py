@@ -1,0 +1,65 @@
+"""What the factory and the first installation put into a terminal: keys made inside it, names, certificates, settings, and its first state."""
+
+from __future__ import annotations
+
+from firmware_agent.identity.der import ec_private_key
+from firmware_agent.identity.identity import KEY_IDENTITY, Identity
+from firmware_agent.messages.cbor import encode
+from firmware_agent.settings import Settings
+from firmware_agent.state.machine import FUNCTION_TESTS, Booted, FunctionTestPassed, State, reduce
+from firmware_agent.store import Store
+from firmware_agent.terminal import KEY_STATE
+from hal.hal import Hal
+from host_sim.acquirer.acquirer import Acquirer
+from host_sim.pki import TestAuthority
+
+SLOT = 0
+BROKER_HOST = "127.0.0.1"
+BROKER_NAME = "localhost"
+
+
+async def provision(
+    hal: Hal, terminal: str, acquirer: Acquirer, authority: TestAuthority, broker_port: int, settings: dict[str, str]
+) -> None:
+    """Make a terminal as it leaves the installer: enrolled, function tests passed, in service. The terminal's files must be empty.
+
+    hal: with storage and secure element; they are brought up here.
+    """
+    element = hal.secure_element
+    for device in (hal.storage, hal.secure_element):
+        device.open()  # type: ignore[attr-defined]  # the life cycle of hal.device
+        device.claim()  # type: ignore[attr-defined]
+        await device.enable()  # type: ignore[attr-defined]
+    public_key = await element.generate_key(SLOT)
+    transport_private, transport_public = await element.transport_key()
+    identity = Identity(
+        terminal,
+        acquirer.name,
+        SLOT,
+        authority.client(terminal, public_key).certificate_der,
+        authority.client(terminal, transport_public).certificate_der,
+        ec_private_key(transport_private, transport_public),
+        authority.certificate_der,
+        [acquirer.public_key],
+        BROKER_HOST,
+        broker_port,
+        BROKER_NAME,
+    )
+    store = Store(hal.storage)
+    store.open()
+    store.put(KEY_IDENTITY, identity.encoded())
+    store.put(KEY_STATE, encode(_commissioned(hal).to_list()))
+    kept = Settings(store)
+    for name, value in settings.items():
+        kept.set(name, value)
+    acquirer.enrol(terminal, public_key)
+
+
+def _commissioned(hal: Hal) -> State:
+    """The installer has done each function test that the devices allow: the machine itself then puts the terminal in service."""
+    able = {"print": hal.printer, "scan": hal.scanner, "pay": hal.card_reader}
+    tests = tuple(test for test in FUNCTION_TESTS if able[test] is not None)
+    state, _ = reduce(State(), Booted(tests))
+    for test in tests:
+        state, _ = reduce(state, FunctionTestPassed(test))
+    return state

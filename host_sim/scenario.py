@@ -1,0 +1,201 @@
+"""Scenario files: what happens to a terminal, step by step, as YAML; read strictly, with the place of each error.
+
+    scenario: One line on what it shows
+    board: esp32s3_counter
+    language: zh-CN
+    steps:
+      - boot
+      - expect_page: idle
+      - order: {action: suspend, reason: violation}
+
+A step is a verb, alone or with its argument. The verbs are in VERBS; docs/simulation.md describes them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import yaml
+
+from firmware_agent.selftest.phases import OUTCOMES
+from firmware_agent.state.machine import FUNCTION_TESTS, MODES, REVIEW_STATUSES
+from firmware_agent.state.reasons import REASON_KINDS
+from firmware_agent.texts import LANGUAGES
+
+DEFAULT_WITHIN_S = 15.0
+
+
+class ScenarioError(Exception):
+    """One line: file, line, column, what is wrong, what is allowed."""
+
+
+@dataclass(frozen=True)
+class Argument:
+    """What a verb takes: allowed values (any text where empty), and whether it may be left out."""
+
+    allowed: tuple[str, ...] = ()
+    number: bool = False
+    optional: bool = False
+
+
+REASONS = tuple(kind.code for kind in REASON_KINDS)
+HOSTILE = ("unsigned", "wrong_key", "altered", "other_terminal", "moved", "expired", "repeated")
+CARDS = ("payment", "no_ppse", "strict_le", "mute")
+TEXT = Argument()
+
+# verb -> None (no argument), an Argument, or named Arguments.
+VERBS: dict[str, None | Argument | dict[str, Argument]] = {
+    "say": TEXT,
+    "boot": None,
+    "cut_power": None,
+    "broker": Argument(("stop", "start")),
+    "uplink": Argument(("cut", "restore")),
+    "press": TEXT,
+    "card": Argument(CARDS),
+    "remove_card": None,
+    "code": TEXT,
+    "fault": {"device": TEXT, "name": TEXT, "on": Argument(("yes", "no"), optional=True)},
+    "order": {
+        "action": Argument(("suspend", "lift", "self_test")),
+        "reason": Argument(REASONS, optional=True),
+        "case": Argument(optional=True),
+        "note": Argument(optional=True),
+        "until_s": Argument(number=True, optional=True),
+        "probation_s": Argument(number=True, optional=True),
+    },
+    "hostile": Argument(HOSTILE),
+    "review": {"status": Argument(REVIEW_STATUSES), "remark": Argument(optional=True)},
+    "expect_page": TEXT,
+    "expect_text": TEXT,
+    "expect_slip": TEXT,
+    "expect_state": Argument(MODES),
+    "expect_online": Argument(("yes", "no")),
+    "expect_report": {"device": TEXT, "outcome": Argument(OUTCOMES)},
+    "expect_test": {"name": Argument(FUNCTION_TESTS), "outcome": Argument(OUTCOMES)},
+    "expect_application": Argument(("reactivation", "registration")),
+    "expect_new_key": None,
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """argument: '' for none, a text, or named texts. line: in the file."""
+
+    verb: str
+    argument: str | dict[str, str]
+    line: int
+
+    def __str__(self) -> str:
+        if isinstance(self.argument, dict):
+            return f"{self.verb} " + " ".join(f"{name}={value}" for name, value in self.argument.items())
+        return f"{self.verb} {self.argument}".rstrip()
+
+
+@dataclass(frozen=True)
+class Scenario:
+    path: Path
+    title: str
+    board: str
+    language: str
+    steps: tuple[Step, ...]
+
+
+def load(path: Path) -> Scenario:
+    """Read a scenario file. Raises ScenarioError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError(f"{path}: cannot be read: {error}") from error
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        raise ScenarioError(f"{place}: not YAML: {error.problem}") from error
+    except yaml.YAMLError as error:
+        raise ScenarioError(f"{path}: not YAML: {error}") from error
+    return _Reader(path).scenario(root)
+
+
+class _Reader:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def scenario(self, root: yaml.Node | None) -> Scenario:
+        if root is None:
+            raise ScenarioError(f"{self._path}:1:1: empty; a scenario has: scenario, board, language, steps")
+        top = self._mapping(root, ("scenario", "board", "language", "steps"), ("scenario", "steps"))
+        language = self._text(top["language"], LANGUAGES) if "language" in top else "zh-CN"
+        board = self._text(top["board"], boards()) if "board" in top else "esp32s3_counter"
+        steps = top["steps"]
+        if not isinstance(steps, yaml.SequenceNode) or not steps.value:
+            raise self._error(steps, "steps is a list with at least one step")
+        return Scenario(self._path, self._text(top["scenario"]), board, language, tuple(self._step(node) for node in steps.value))
+
+    def _step(self, node: yaml.Node) -> Step:
+        argument: yaml.Node | None = None
+        if isinstance(node, yaml.MappingNode) and len(node.value) == 1:
+            name_node, argument = node.value[0]
+        elif isinstance(node, yaml.ScalarNode):
+            name_node = node
+        else:
+            raise self._error(node, "a step is one verb, alone or with its argument")
+        verb = self._text(name_node, tuple(VERBS), "verb")
+        takes = VERBS[verb]
+        line = node.start_mark.line + 1
+        if takes is None:
+            if argument is not None:
+                raise self._error(argument, f"{verb} takes no argument")
+            return Step(verb, "", line)
+        if argument is None:
+            raise self._error(node, f"{verb} needs an argument" + _allowed(takes))
+        if isinstance(takes, Argument):
+            return Step(verb, self._value(argument, takes, verb), line)
+        required = tuple(name for name, value in takes.items() if not value.optional)
+        named = self._mapping(argument, tuple(takes), required)
+        return Step(verb, {name: self._value(value, takes[name], name) for name, value in named.items()}, line)
+
+    def _mapping(self, node: yaml.Node, allowed: tuple[str, ...], required: tuple[str, ...]) -> dict[str, yaml.Node]:
+        if not isinstance(node, yaml.MappingNode):
+            raise self._error(node, f"a mapping is wanted here; keys: {', '.join(allowed)}")
+        found: dict[str, yaml.Node] = {}
+        for key_node, value in node.value:
+            key = self._text(key_node, allowed, "key")
+            if key in found:
+                raise self._error(key_node, f"{key!r} is given twice")
+            found[key] = value
+        for key in required:
+            if key not in found:
+                raise self._error(node, f"{key!r} is missing")
+        return found
+
+    def _value(self, node: yaml.Node, argument: Argument, name: str) -> str:
+        value = self._text(node, argument.allowed, name)
+        if argument.number and not value.isdecimal():
+            raise self._error(node, f"{name} is a whole number, not {value!r}")
+        return value
+
+    def _text(self, node: yaml.Node, allowed: tuple[str, ...] = (), what: str = "value") -> str:
+        if not isinstance(node, yaml.ScalarNode) or not node.value:
+            raise self._error(node, f"a {what} is wanted here")
+        value: str = node.value
+        if allowed and value not in allowed:
+            raise self._error(node, f"unknown {what} {value!r}; allowed: {', '.join(allowed)}")
+        return value
+
+    def _error(self, node: yaml.Node, message: str) -> ScenarioError:
+        return ScenarioError(f"{self._path}:{node.start_mark.line + 1}:{node.start_mark.column + 1}: {message}")
+
+
+def _allowed(takes: Argument | dict[str, Argument]) -> str:
+    if isinstance(takes, dict):
+        return ": " + ", ".join(takes)
+    return ": " + ", ".join(takes.allowed) if takes.allowed else ""
+
+
+def boards() -> tuple[str, ...]:
+    """The ids of the boards: the folders of the package `boards` that hold a board.json."""
+    folder = Path(find_spec("boards").submodule_search_locations[0])  # type: ignore[union-attr,index]
+    return tuple(sorted(place.parent.name for place in folder.glob("*/board.json")))

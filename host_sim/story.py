@@ -1,0 +1,464 @@
+"""Runs a scenario: broker, acquirer and one terminal, each step awaited on what really happened, and told as it happens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from firmware_agent.links.link import LinkSettings, Tls
+from firmware_agent.links.mqtt_paho import MqttPahoLink
+from firmware_agent.messages.schema import topic
+from firmware_agent.texts import load as load_texts
+from hal.drivers.file_storage import FileStorage
+from hal.drivers.software_key import SoftwareKey
+from hal.drivers.system_clock import SystemClock
+from hal.files import Files
+from host_sim.acquirer.acquirer import SLOT, Account, Acquirer, running
+from host_sim.brokers import EmbeddedBroker, MosquittoBroker
+from host_sim.chips.cards import MuteCard, NoPpseCard, PaymentCard, StrictLeCard
+from host_sim.pki import TestAuthority
+from host_sim.platform import RealTime
+from host_sim.provision import provision
+from host_sim.scenario import Scenario, Step
+from host_sim.terminal import DesktopTerminal, TerminalFailure
+from host_sim.uplink import Uplink
+
+ACQUIRER = "acq1"
+TERMINAL = "T0000001"
+NEIGHBOUR = "T0000002"  # a terminal that exists at the acquirer, for messages that are not ours
+SSID = "shop"
+PASSWORD = "correct horse"  # of the access point on the bench
+SETTINGS = {"ssid": SSID, "password": PASSWORD, "service_line": "95516"}
+BROKERS = ("embedded", "mosquitto")
+CARDS = {"payment": PaymentCard, "no_ppse": NoPpseCard, "strict_le": StrictLeCard, "mute": MuteCard}
+STEP_TIMEOUT_S = 40.0  # longer than any single wait of the agent's: a card is awaited for 30 s
+LOOK_S = 0.02
+
+# What a hostile message must be refused for.
+REFUSAL_OF = {
+    "unsigned": "not_signed",
+    "wrong_key": "unknown_key",
+    "altered": "bad_signature",
+    "other_terminal": "wrong_terminal",
+    "moved": "wrong_topic",
+    "expired": "expired",
+    "repeated": "replayed",
+}
+
+
+class StepFailed(Exception):
+    """What was expected did not come; the message says what was there instead."""
+
+
+@dataclass
+class StepResult:
+    step: str
+    line: int
+    passed: bool
+    duration_s: float
+    message: str = ""
+
+
+@dataclass
+class Outcome:
+    """What a run came to. published: messages that the terminal sent and the broker acknowledged, and those of the acquirer."""
+
+    scenario: str
+    board: str
+    runtime: str
+    passed: bool
+    final_state: str
+    steps: list[StepResult]
+    published: int
+    verified: int
+    refused: int
+    duration_s: float
+    screens: list[tuple[str, list[str]]] = field(default_factory=list)
+    slip: list[str] = field(default_factory=list)
+
+    def document(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "scenario": self.scenario,
+            "board": self.board,
+            "runtime": self.runtime,
+            "passed": self.passed,
+            "final_state": self.final_state,
+            "steps": [vars(step) for step in self.steps],
+            "messages": {"published": self.published, "verified": self.verified, "refused": self.refused},
+            "duration_s": round(self.duration_s, 3),
+        }
+
+
+class Story:
+    """scenario: loaded; folder: empty; tell: takes (who, what) for each thing that happens; screens: where PNGs go, or None."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        folder: Path,
+        *,
+        board: str,
+        runtime: str,
+        language: str,
+        broker: str,
+        tell: Callable[[str, str], None],
+        screens: Path | None = None,
+    ) -> None:
+        self._scenario = scenario
+        self._folder = folder
+        self._board = board
+        self._runtime = runtime
+        self._language = language
+        self._texts = load_texts(language)
+        self._tell = tell
+        self._pictures = screens
+        self._seen_screens: list[tuple[str, list[str]]] = []
+        self._last_order: tuple[str, bytes] | None = None
+        self._sent = 0
+        self._hostile_refused = 0
+        authority = TestAuthority()
+        self._authority = authority
+        broker_class = MosquittoBroker if broker == "mosquitto" else EmbeddedBroker
+        (folder / "broker").mkdir()
+        self._broker = broker_class(folder / "broker", authority, ACQUIRER)
+
+    async def run(self) -> Outcome:
+        """Run to the end, or to the first step that fails."""
+        began = time.monotonic()
+        results: list[StepResult] = []
+        async with self._world():
+            for step in self._scenario.steps:
+                step_began = time.monotonic()
+                message = ""
+                try:
+                    await self._do(step)
+                except (StepFailed, TerminalFailure) as error:
+                    message = str(error)
+                    self._tell("failed", f"{self._scenario.path}:{step.line}: {step}: {message}")
+                results.append(StepResult(str(step), step.line, not message, round(time.monotonic() - step_began, 3), message))
+                if message:
+                    break
+            account = self._account
+            return Outcome(
+                self._scenario.title,
+                self._board,
+                self._runtime,
+                all(result.passed for result in results),
+                str(account.state.get("mode", "")),
+                results,
+                self._sent + self._acquirer.published,
+                self._acquirer.verified,
+                len(self._acquirer.refused) + self._hostile_refused,
+                time.monotonic() - began,
+                self._seen_screens,
+                self._slip_text(),
+            )
+
+    @contextlib.asynccontextmanager
+    async def _world(self) -> AsyncIterator[None]:
+        """Broker, uplink, acquirer and a provisioned terminal that is still off."""
+        await self._broker.start()
+        uplink = Uplink(self._broker.port)
+        await uplink.start()
+        self._uplink = uplink
+        self._clock = await _started_clock()
+        (self._folder / "acquirer").mkdir()
+        element = await _software_element(self._folder / "acquirer")
+        public_key = await element.generate_key(SLOT)
+        self._acquirer = Acquirer(ACQUIRER, self._authority, element, public_key, self._clock.wall_s, self._acquirer_told)
+        self._terminal = DesktopTerminal(self._board, self._runtime, self._folder / "terminal", self._terminal_said)
+        wifi: Any = self._terminal.bench.chips["network"]
+        wifi.ssid, wifi.password = SSID, PASSWORD
+        await provision(
+            self._terminal.hal(), TERMINAL, self._acquirer, self._authority, uplink.port, SETTINGS | {"language": self._language}
+        )
+        self._acquirer.enrol(NEIGHBOUR, public_key)
+        self._account: Account = self._acquirer.accounts[TERMINAL]
+        self._first_public_key = self._account.public_key
+        try:
+            async with running(self._acquirer, self._acquirer_link()) as self._acquirer_task:
+                yield
+        finally:
+            await self._terminal.power_off()
+            await uplink.stop()
+            await self._broker.stop()
+
+    def _acquirer_link(self) -> MqttPahoLink:
+        credential = self._authority.client(ACQUIRER)
+        tls = Tls(self._authority.certificate_der, credential.certificate_der, credential.private_key_der, "localhost")
+        return MqttPahoLink(LinkSettings("127.0.0.1", self._broker.port, ACQUIRER, 30, tls), self._clock)
+
+    # Telling.
+
+    def _terminal_said(self, line: str) -> None:
+        if line.startswith("sent "):
+            self._sent += 1
+        self._tell("terminal", line)
+
+    def _acquirer_told(self, line: str) -> None:
+        self._tell("acquirer", line)
+
+    # Steps.
+
+    async def _do(self, step: Step) -> None:
+        self._check()
+        action: Callable[[Any], Awaitable[None]] = getattr(self, "_do_" + step.verb)
+        await action(step.argument)
+
+    async def _until(self, holds: Callable[[], bool], otherwise: Callable[[], str]) -> None:
+        """Wait until it holds, or the agent ends, or STEP_TIMEOUT_S is over: StepFailed with what was there instead."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STEP_TIMEOUT_S):
+                while not holds():
+                    self._check()
+                    await asyncio.sleep(LOOK_S)
+                return
+        raise StepFailed(otherwise())
+
+    def _check(self) -> None:
+        """Raises what ended the terminal or the acquirer: neither ends by itself."""
+        self._terminal.check()
+        if self._acquirer_task.done():
+            self._acquirer_task.result()
+
+    async def _do_say(self, text: str) -> None:
+        self._tell("", text)
+
+    async def _do_boot(self, _: str) -> None:
+        self._terminal.power_on()
+
+    async def _do_cut_power(self, _: str) -> None:
+        await self._terminal.power_off()
+        self._tell("person", "cuts the power")
+
+    async def _do_broker(self, what: str) -> None:
+        await (self._broker.stop() if what == "stop" else self._broker.start())
+        self._tell("network", f"broker: {what}")
+
+    async def _do_uplink(self, what: str) -> None:
+        if what == "cut":
+            self._uplink.cut()
+        else:
+            self._uplink.restore()
+        self._tell("network", f"uplink: {what}")
+
+    async def _do_press(self, key: str) -> None:
+        keypad: Any = self._terminal.bench.chips["keypad"]
+        if key not in keypad.keys:
+            raise StepFailed(f"no key {key!r}; there are: {', '.join(keypad.keys)}")
+        keypad.tap(key)
+        self._tell("person", f"presses {key}")
+
+    async def _do_card(self, kind: str) -> None:
+        reader: Any = self._terminal.bench.chips["card_reader"]
+        reader.insert_card(CARDS[kind]())
+        self._tell("person", f"holds a card to the reader ({kind})")
+
+    async def _do_remove_card(self, _: str) -> None:
+        reader: Any = self._terminal.bench.chips["card_reader"]
+        reader.remove_card()
+
+    async def _do_code(self, text: str) -> None:
+        scanner: Any = self._terminal.bench.chips["scanner"]
+        scanner.present(text)
+        self._tell("person", f"holds code {text} before the scanner")
+
+    async def _do_fault(self, argument: dict[str, str]) -> None:
+        chip: Any = self._terminal.bench.chips.get(argument["device"])
+        on = argument.get("on", "yes") == "yes"
+        try:
+            if chip is None:
+                raise ValueError(f"no device {argument['device']!r}; there are: {', '.join(sorted(self._terminal.bench.chips))}")
+            chip.fault(argument["name"], on)
+        except ValueError as error:
+            raise StepFailed(str(error)) from error
+        self._tell("hardware", f"{argument['device']}: {argument['name']} {'on' if on else 'off'}")
+
+    async def _do_order(self, argument: dict[str, str]) -> None:
+        fields: dict[str, Any] = {name: value for name, value in argument.items() if name not in ("until_s", "probation_s")}
+        if "until_s" in argument:
+            fields["until"] = self._clock.wall_s() + int(argument["until_s"])
+        if "probation_s" in argument:
+            fields["probation_s"] = int(argument["probation_s"])
+        where, message = await self._acquirer.signed("order", TERMINAL, fields)
+        if fields["action"] == "lift":
+            self._account.may_register = True
+        self._last_order = (where, message)
+        await self._acquirer.publish(where, message)
+        self._tell("acquirer", "signed order: " + " ".join(argument.values()))
+
+    async def _do_review(self, argument: dict[str, str]) -> None:
+        number = max((item["application"] for item in self._account.applications if item["purpose"] == "reactivation"), default=0)
+        name = await self._acquirer.answer(TERMINAL, number, argument["status"], argument.get("remark", ""))
+        self._tell("acquirer", f"answer to application {number}: {argument['status']}")
+        await self._receipt(name, "")
+
+    async def _do_hostile(self, kind: str) -> None:
+        """Send a message that must be refused, and see it named in the log and in a signed receipt, and the state unchanged."""
+        before = dict(self._account.state)
+        where, message = await self._hostile(kind)
+        receipts = len(self._account.receipts)
+        await self._acquirer.publish(where, message)
+        self._tell("attacker", f"sends an order: {kind}")
+        refusal = REFUSAL_OF[kind]
+        await self._until(
+            lambda: any(receipt.get("refusal") == refusal for receipt in self._account.receipts[receipts:]),
+            lambda: f"no receipt with refusal {refusal}; receipts: {self._account.receipts[receipts:]}",
+        )
+        if not any(line.startswith(f"order refused: {refusal}") for line in self._terminal.lines):
+            raise StepFailed(f"the terminal's log does not name {refusal}")
+        if self._account.state["mode"] != before["mode"] or self._account.state["reasons"] != before["reasons"]:
+            raise StepFailed(f"the state changed: {self._account.state}")
+        self._hostile_refused += 1
+
+    async def _hostile(self, kind: str) -> tuple[str, bytes]:
+        acquirer = self._acquirer
+        order = {"action": "suspend", "reason": "compliance"}
+        own = topic(ACQUIRER, TERMINAL, "order")
+        if kind == "unsigned":
+            return own, b"\xa2\x01gsuspend\x02jcompliance"
+        if kind == "wrong_key":
+            folder = self._folder / "attacker"
+            folder.mkdir(exist_ok=True)
+            element = await _software_element(folder)
+            forger = Acquirer(ACQUIRER, self._authority, element, await element.generate_key(SLOT), self._clock.wall_s)
+            forger.enrol(TERMINAL, b"").sequence = self._account.sequence
+            return await forger.signed("order", TERMINAL, order)
+        if kind == "other_terminal":
+            return own, (await acquirer.signed("order", NEIGHBOUR, order))[1]
+        if kind == "expired":
+            return await acquirer.signed("order", TERMINAL, order, expires=self._clock.wall_s() - 1)
+        if kind == "moved":
+            return topic(ACQUIRER, TERMINAL, "status"), (await acquirer.signed("order", TERMINAL, order))[1]
+        if kind == "repeated":
+            if self._last_order is None:
+                raise StepFailed("nothing to repeat: no order was sent yet")
+            return self._last_order
+        where, message = await acquirer.signed("order", TERMINAL, order)
+        altered = bytearray(message)
+        altered[-1] ^= 1
+        return where, bytes(altered)
+
+    async def _receipt(self, name: bytes, refusal: str) -> None:
+        def matching() -> list[dict[str, Any]]:
+            return [receipt for receipt in self._account.receipts if receipt["of"] == name]
+
+        await self._until(lambda: bool(matching()), lambda: f"no receipt; receipts: {self._account.receipts}")
+        if matching()[-1].get("refusal", "") != refusal:
+            raise StepFailed(f"receipt says {matching()[-1]}")
+
+    # Expectations.
+
+    async def _do_expect_page(self, name: str) -> None:
+        await self._shown(name + ".title", name)
+
+    async def _do_expect_text(self, key: str) -> None:
+        await self._shown(key, key)
+
+    async def _shown(self, key: str, name: str) -> None:
+        wanted = self._text(key)
+        await self._until(
+            lambda: _squeezed(wanted) in _squeezed("".join(self._terminal.screen())),
+            lambda: f"the display does not show {wanted!r} but {self._terminal.screen()}",
+        )
+        screen = self._terminal.screen()
+        self._seen_screens.append((name, screen))
+        self._tell("display", " | ".join(screen[:3]))
+        if self._pictures is not None:
+            display: Any = self._terminal.bench.chips["display"]
+            self._pictures.mkdir(parents=True, exist_ok=True)
+            display.picture().save(self._pictures / f"{len(self._seen_screens):02}-{name}.png")
+
+    async def _do_expect_slip(self, key: str) -> None:
+        wanted = self._text(key)
+        await self._until(
+            lambda: _squeezed(wanted) in _squeezed("".join(self._slip_text())),
+            lambda: f"the slip does not say {wanted!r} but {self._slip_text()}",
+        )
+        self._tell("printer", " | ".join(self._slip_text()))
+        if self._pictures is not None:
+            printer: Any = self._terminal.bench.chips["printer"]
+            printer.last_slip().picture().save(self._pictures / f"{len(self._seen_screens):02}-slip.png")
+
+    async def _do_expect_state(self, mode: str) -> None:
+        await self._until(
+            lambda: self._account.state.get("mode") == mode, lambda: f"the verified state is {self._account.state.get('mode')}"
+        )
+
+    async def _do_expect_online(self, answer: str) -> None:
+        await self._until(lambda: self._account.online == (answer == "yes"), lambda: f"online is {self._account.online}")
+
+    async def _do_expect_report(self, argument: dict[str, str]) -> None:
+        def results() -> dict[str, str]:
+            return {result[0]: result[1] for report in self._account.reports[-1:] for result in report["results"]}
+
+        await self._until(
+            lambda: results().get(argument["device"]) == argument["outcome"], lambda: f"the last verified report says {results()}"
+        )
+
+    async def _do_expect_test(self, argument: dict[str, str]) -> None:
+        def outcomes() -> list[str]:
+            return [test["outcome"] for test in self._account.tests if test["name"] == argument["name"]]
+
+        await self._until(lambda: argument["outcome"] in outcomes()[-1:], lambda: f"verified outcomes: {outcomes()}")
+
+    async def _do_expect_application(self, purpose: str) -> None:
+        await self._until(
+            lambda: any(item["purpose"] == purpose for item in self._account.applications),
+            lambda: f"applications: {[item['purpose'] for item in self._account.applications]}",
+        )
+
+    async def _do_expect_new_key(self, _: str) -> None:
+        await self._until(
+            lambda: self._account.public_key != self._first_public_key, lambda: "no message was signed by a new key"
+        )
+
+    # What there is to see.
+
+    def _text(self, key: str) -> str:
+        try:
+            return self._texts.get(key)
+        except KeyError as error:
+            raise StepFailed(f"no text {key!r}, or one that needs values ({error})") from error
+
+    def _slip_text(self) -> list[str]:
+        return self._terminal.slip() if "printer" in self._terminal.bench.chips else []
+
+
+def _squeezed(text: str) -> str:
+    """Without blanks: where a text was wrapped does not matter."""
+    return "".join(text.split())
+
+
+async def _started_clock() -> SystemClock:
+    """This machine's clock behind the contract, for what runs on the acquirer's side."""
+    real_time = RealTime()
+    clock = SystemClock(real_time, _HostRtc(), real_time.sleep_ms)
+    clock.open()
+    clock.claim()
+    await clock.enable()
+    return clock
+
+
+class _HostRtc:
+    """The host's clock with the call of machine.RTC that is used."""
+
+    def datetime(self) -> tuple[int, int, int, int, int, int, int, int]:
+        now = time.gmtime()
+        return (now.tm_year, now.tm_mon, now.tm_mday, now.tm_wday, now.tm_hour, now.tm_min, now.tm_sec, 0)
+
+
+async def _software_element(folder: Path) -> SoftwareKey:
+    storage = FileStorage(Files(str(folder)))
+    element = SoftwareKey(storage)
+    for device in (storage, element):
+        device.open()
+        device.claim()
+        await device.enable()
+    return element

@@ -1,0 +1,10 @@
+"""What the core tests use instead of pytest: they run on both runtimes."""
+
+
+def raises(kind, call, *arguments):
+    """Run `call(*arguments)`, which must raise `kind`; gives the exception for a look at its code."""
+    try:
+        call(*arguments)
+    except kind as error:
+        return error
+    raise AssertionError("%s was not raised by %r" % (kind.__name__, call))

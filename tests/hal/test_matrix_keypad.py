@@ -1,0 +1,198 @@
+"""The keypad driver on the matrix's model: each key, and each way in which a matrix goes wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from boards.esp32s3_counter import board
+from hal.device import HEALTH_FAIL, HEALTH_SUCCESS
+from hal.errors import E_DISABLED, E_FAILURE, DeviceError
+from host_sim.chips.key_matrix import KeyMatrixChip
+from tests.hal.counter import Counter, enabled
+
+LAYOUT: list[list[str]] = board.facts()["parts"]["keypad"]["keys"]
+KEYS = [key for row in LAYOUT for key in row]
+
+
+class Wired(Counter):
+    def __init__(self) -> None:
+        super().__init__()
+        matrix = self.bench.chips["keypad"]
+        assert isinstance(matrix, KeyMatrixChip)
+        self.matrix = matrix
+        self.keypad: Any = self.hal().keypad
+
+    def bring_up(self) -> Wired:
+        self.run(enabled(self.keypad))
+        return self
+
+    def read(self, timeout_ms: int = 1000) -> str | None:
+        key: str | None = self.run(self.keypad.read(timeout_ms))
+        return key
+
+    def read_all(self) -> list[str]:
+        keys = []
+        while (key := self.read(2000)) is not None:
+            keys.append(key)
+        return keys
+
+    def health(self) -> Any:
+        return self.run(self.keypad.check_health(1))
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_each_key_is_read_once_by_its_name(key: str) -> None:
+    wired = Wired().bring_up()
+    wired.matrix.tap(key)
+    assert wired.read_all() == [key]
+
+
+def test_keys_are_read_in_the_order_in_which_they_were_pressed() -> None:
+    wired = Wired().bring_up()
+    typed = ["1", "1", "2", "9", "0", "clear", "enter", "enter"]
+    for key in typed:
+        wired.matrix.tap(key)
+    assert wired.read_all() == typed
+    assert wired.matrix.idle
+
+
+def test_no_key_gives_nothing_when_the_time_is_over() -> None:
+    wired = Wired().bring_up()
+    begun_ms = wired.time.now_ms()
+    assert wired.read(300) is None
+    assert 300 <= wired.time.now_ms() - begun_ms <= 310
+
+
+def test_a_key_held_down_is_read_once() -> None:
+    wired = Wired().bring_up()
+    wired.matrix.press("5")
+    assert wired.read_all() == ["5"]
+    wired.matrix.release("5")
+    assert wired.read_all() == []
+    wired.matrix.press("5")
+    assert wired.read_all() == ["5"]
+
+
+def test_a_contact_that_closes_for_a_moment_only_is_no_key() -> None:
+    wired = Wired().bring_up()
+    wired.matrix.press("5")
+    assert wired.read(10) is None
+    wired.matrix.release("5")
+    assert wired.read(500) is None
+
+
+def test_a_key_that_bounces_is_read_once() -> None:
+    wired = Wired().bring_up()
+    wired.matrix.fault("bounce")
+    for key in ("7", "7", "enter"):
+        wired.matrix.tap(key)
+    assert wired.read_all() == ["7", "7", "enter"]
+
+
+def test_a_key_is_read_while_another_is_held() -> None:
+    wired = Wired().bring_up()
+    wired.matrix.press("1")
+    assert wired.read() == "1"
+    wired.matrix.tap("9")
+    assert wired.read_all() == ["9"]
+
+
+def test_without_diodes_a_fourth_key_that_nobody_pressed_is_not_read() -> None:
+    wired = Wired().bring_up()
+    wired.matrix.fault("ghosting")
+    for key in ("1", "2", "4"):
+        wired.matrix.press(key)
+        wired.read(100)
+    assert "5" not in wired.read_all()
+    wired.matrix.release("4")
+    wired.matrix.release("2")
+    wired.matrix.release("1")
+    wired.read(100)
+    wired.matrix.tap("5")
+    assert wired.read_all() == ["5"]
+
+
+def test_the_model_does_show_the_ghost_to_who_trusts_it() -> None:
+    wired = Wired().bring_up()
+    for key in ("1", "2", "4"):
+        wired.matrix.press(key)
+    column, row = 6, 2  # of key 5
+    wired.matrix.pin_driven(column, 0)
+    assert wired.matrix.pin_level(row) is None
+    wired.matrix.fault("ghosting")
+    assert wired.matrix.pin_level(row) == 0
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_each_stuck_key_is_named_and_is_not_read_as_typed(key: str) -> None:
+    wired = Wired()
+    wired.matrix.fault("stuck_" + key)
+    wired.bring_up()
+    health = wired.health()
+    assert (health.outcome, health.cause, health.code, health.detail) == (HEALTH_FAIL, "key_stuck", E_FAILURE, key)
+    assert wired.read_all() == []
+    other = "1" if key != "1" else "2"
+    wired.matrix.tap(other)
+    assert wired.read_all() == [other]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_each_dead_key_is_never_read_and_spares_the_others(key: str) -> None:
+    wired = Wired().bring_up()
+    wired.matrix.fault("dead_" + key)
+    other = "1" if key != "1" else "2"
+    wired.matrix.tap(key)
+    wired.matrix.tap(other)
+    assert wired.read_all() == [other]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_a_broken_row_or_column_silences_its_keys_only(number: int) -> None:
+    for line, lost in (("row", set(LAYOUT[number - 1])), ("column", {row[number - 1] for row in LAYOUT})):
+        wired = Wired().bring_up()
+        wired.matrix.fault(f"{line}_{number}_broken")
+        for key in KEYS:
+            wired.matrix.tap(key)
+        assert wired.read_all() == [key for key in KEYS if key not in lost]
+
+
+def test_an_untouched_keypad_is_healthy() -> None:
+    health = Wired().bring_up().health()
+    assert (health.outcome, health.measurements) == (HEALTH_SUCCESS, {"keys_down": 0})
+
+
+def test_a_key_tapped_during_the_check_is_not_stuck_and_is_kept() -> None:
+    wired = Wired().bring_up()
+    wired.matrix.tap("3")
+    assert wired.health().outcome == HEALTH_SUCCESS
+    assert wired.read() == "3"
+
+
+def test_of_more_keys_than_are_kept_the_oldest_are_dropped() -> None:
+    wired = Wired().bring_up()
+    typed = list("1234567890")
+    for key in typed:
+        wired.matrix.tap(key)
+    while not wired.matrix.idle:
+        wired.health()
+    assert wired.read_all() == typed[-8:]
+
+
+def test_the_keys_are_told_row_by_row_as_a_person_reads_them() -> None:
+    assert list(Wired().keypad.keys) == KEYS
+
+
+def test_reading_before_enable_is_refused() -> None:
+    with pytest.raises(DeviceError) as refused:
+        Wired().read()
+    assert refused.value.code == E_DISABLED
+
+
+def test_a_key_that_the_matrix_does_not_have_cannot_be_pressed_or_break() -> None:
+    wired = Wired()
+    with pytest.raises(KeyError):
+        wired.matrix.tap("star")
+    with pytest.raises(ValueError, match="has no fault 'dead_star'"):
+        wired.matrix.fault("dead_star")

@@ -1,0 +1,483 @@
+"""One suite for every link: what firmware_agent.links.link promises, against mosquitto with certificates and access rules."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from firmware_agent.links.link import LinkSettings, Tls
+from firmware_agent.links.mqtt_paho import MqttPahoLink
+from host_sim.brokers import MosquittoBroker, topic
+from host_sim.pki import Credential, TestAuthority
+from host_sim.uplink import Uplink
+from tests.links.support import KINDS, TIMEOUT_MS, AnyLink, TestClock, error_of, is_connected, link_of, settings, soon
+
+pytestmark = pytest.mark.needs("mosquitto")
+
+ACQUIRER = "acme"
+TERMINAL = "T1"
+ORDER = topic(ACQUIRER, TERMINAL, "order")
+REPORT = topic(ACQUIRER, TERMINAL, "report")
+STATE = topic(ACQUIRER, TERMINAL, "state")
+
+
+class Scene:
+    """A broker, the path to it, an acquirer that is connected, and the certificates."""
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        self.kind = kind
+        self.folder = folder
+        self.authority = TestAuthority()
+        self.broker = MosquittoBroker(folder / "broker", self.authority, ACQUIRER)
+        self.credential = self.authority.client(TERMINAL)
+        self.stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Scene:
+        await self.broker.start()
+        self.stack.push_async_callback(self.broker.stop)
+        self.uplink = Uplink(self.broker.port)
+        await self.uplink.start()
+        self.stack.push_async_callback(self.uplink.stop)
+        return self
+
+    async def __aexit__(self, *reason: object) -> None:
+        await self.stack.aclose()
+
+    async def acquirer(self) -> MqttPahoLink:
+        acquirer = MqttPahoLink(settings(self.broker.port, self.authority, self.authority.client(ACQUIRER)), TestClock())
+        self.stack.push_async_callback(acquirer.disconnect)
+        await acquirer.connect(TIMEOUT_MS)
+        return acquirer
+
+    async def terminal(
+        self, credential: Credential | None = None, authority: TestAuthority | None = None, server_name: str = "localhost", keepalive_s: int = 30
+    ) -> AnyLink:
+        """The link under test, not connected, through the uplink."""
+        settled = settings(
+            self.uplink.port, authority or self.authority, credential or self.credential, keepalive_s, server_name
+        )
+        return await self.stack.enter_async_context(link_of(self.kind, settled))
+
+
+@pytest.fixture(params=KINDS)
+def play(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Callable[[Scene], Awaitable[None]]], None]:
+    """Runs a scenario in a scene of its own."""
+
+    def run(scenario: Callable[[Scene], Awaitable[None]]) -> None:
+        async def main() -> None:
+            async with Scene(request.param, tmp_path) as scene:
+                await asyncio.wait_for(scenario(scene), 60)
+
+        asyncio.run(main())
+
+    return run
+
+
+Play = Callable[[Callable[[Scene], Awaitable[None]]], None]
+
+
+# Connecting.
+
+
+def test_the_first_connection_has_a_new_session_and_the_next_one_finds_it_kept(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        link = await scene.terminal()
+        assert not await is_connected(link)
+        assert await link.connect(TIMEOUT_MS) is False
+        assert await is_connected(link)
+        await link.disconnect()
+        assert not await is_connected(link)
+        assert await link.connect(TIMEOUT_MS) is True
+
+    play(scenario)
+
+
+def test_a_broker_of_another_authority_is_refused(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        error = await error_of((await scene.terminal(authority=TestAuthority())).connect(TIMEOUT_MS))
+        assert (error.code, error.cause) == ("E_TLS", "authority")
+
+    play(scenario)
+
+
+def test_a_broker_of_another_name_is_refused(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        error = await error_of((await scene.terminal(server_name="broker.example")).connect(TIMEOUT_MS))
+        assert (error.code, error.cause) == ("E_TLS", "name")
+
+    play(scenario)
+
+
+def test_an_expired_certificate_of_the_broker_is_refused_for_its_date(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        broker = MosquittoBroker(scene.folder / "expired", scene.authority, ACQUIRER, scene.authority.server(days=-1))
+        await broker.start()
+        scene.stack.push_async_callback(broker.stop)
+        scene.uplink.target_port = broker.port
+        error = await error_of((await scene.terminal()).connect(TIMEOUT_MS))
+        assert (error.code, error.cause) == ("E_TLS", "date")
+
+    play(scenario)
+
+
+def test_a_terminal_without_a_certificate_is_not_connected(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        tls = Tls(scene.authority.certificate_der, b"", b"", "localhost")
+        link = await scene.stack.enter_async_context(link_of(scene.kind, LinkSettings("127.0.0.1", scene.uplink.port, TERMINAL, 30, tls)))
+        error = await error_of(link.connect(TIMEOUT_MS))
+        # How it shows is the runtime's: an alert, or a connection that ends before the CONNACK.
+        assert error.code in ("E_TLS", "E_OFFLINE")
+        assert not await is_connected(link)
+
+    play(scenario)
+
+
+def test_a_certificate_of_another_authority_is_not_connected(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        link = await scene.terminal(credential=TestAuthority().client(TERMINAL))
+        error = await error_of(link.connect(TIMEOUT_MS))
+        assert error.code in ("E_TLS", "E_OFFLINE")
+        assert not await is_connected(link)
+
+    play(scenario)
+
+
+def test_a_key_that_is_none_is_a_tls_error(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        tls = Tls(scene.authority.certificate_der, scene.credential.certificate_der, b"no key", "localhost")
+        link = await scene.stack.enter_async_context(link_of(scene.kind, LinkSettings("127.0.0.1", scene.uplink.port, TERMINAL, 30, tls)))
+        assert (await error_of(link.connect(TIMEOUT_MS))).code == "E_TLS"
+
+    play(scenario)
+
+
+def test_a_broker_that_is_down_is_offline(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        await scene.broker.stop()
+        assert (await error_of((await scene.terminal()).connect(TIMEOUT_MS))).code == "E_OFFLINE"
+
+    play(scenario)
+
+
+def test_a_host_without_an_address_is_a_resolve_error(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        link = await scene.stack.enter_async_context(link_of(scene.kind, LinkSettings("no-such-host.invalid", 8883, TERMINAL)))
+        assert (await error_of(link.connect(2 * TIMEOUT_MS))).code == "E_RESOLVE"
+
+    play(scenario)
+
+
+def test_a_link_that_was_never_connected_says_so(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        link = await scene.terminal()
+        assert (await error_of(link.publish(REPORT, b"", False, TIMEOUT_MS))).code == "E_OFFLINE"
+        assert (await error_of(link.subscribe(ORDER, TIMEOUT_MS))).code == "E_OFFLINE"
+        assert (await error_of(link.receive())).code == "E_OFFLINE"
+        await link.disconnect()
+
+    play(scenario)
+
+
+# Messages.
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 127, 128, 4096])
+def test_a_publication_of_any_size_arrives_as_it_was_sent(play: Play, size: int) -> None:
+    async def scenario(scene: Scene) -> None:
+        acquirer = await scene.acquirer()
+        await acquirer.subscribe(topic(ACQUIRER, "+", "report"), TIMEOUT_MS)
+        link = await scene.terminal()
+        await link.connect(TIMEOUT_MS)
+        payload = bytes(number & 0xFF for number in range(size))
+        await link.publish(REPORT, payload, False, TIMEOUT_MS)
+        message = await soon(acquirer.receive())
+        assert (message.topic, message.payload, message.retained) == (REPORT, payload, False)
+
+    play(scenario)
+
+
+def test_a_publication_that_is_too_large_is_refused_and_the_link_stays(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        link = await scene.terminal()
+        await link.connect(TIMEOUT_MS)
+        assert (await error_of(link.publish(REPORT, bytes(4097), False, TIMEOUT_MS))).code == "E_REFUSED"
+        assert (await error_of(link.publish("a/+/b", b"", False, TIMEOUT_MS))).code == "E_REFUSED"
+        assert (await error_of(link.subscribe("a" * 257, TIMEOUT_MS))).code == "E_REFUSED"
+        await link.publish(REPORT, b"", False, TIMEOUT_MS)
+
+    play(scenario)
+
+
+def test_publications_keep_their_order_when_sent_together(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        acquirer = await scene.acquirer()
+        await acquirer.subscribe(REPORT, TIMEOUT_MS)
+        link = await scene.terminal()
+        await link.connect(TIMEOUT_MS)
+        payloads = [bytes([number]) for number in range(10)]
+        await asyncio.gather(*(link.publish(REPORT, payload, False, TIMEOUT_MS) for payload in payloads))
+        assert [(await soon(acquirer.receive())).payload for _ in payloads] == payloads
+
+    play(scenario)
+
+
+def test_a_retained_publication_waits_for_who_comes_later(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        link = await scene.terminal()
+        await link.connect(TIMEOUT_MS)
+        await link.publish(STATE, b"in_service", True, TIMEOUT_MS)
+        acquirer = await scene.acquirer()
+        await acquirer.subscribe(STATE, TIMEOUT_MS)
+        message = await soon(acquirer.receive())
+        assert (message.payload, message.retained) == (b"in_service", True)
+
+    play(scenario)
+
+
+def test_a_terminal_sees_what_is_retained_and_what_is_not(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        acquirer = await scene.acquirer()
+        await acquirer.publish(ORDER, b"before", True, TIMEOUT_MS)
+        link = await scene.terminal()
+        await link.connect(TIMEOUT_MS)
+        await link.subscribe(ORDER, TIMEOUT_MS)
+        message = await soon(link.receive())
+        assert (message.topic, message.payload, message.retained, message.duplicate) == (ORDER, b"before", True, False)
+        await link.acknowledge(message)
+        await acquirer.publish(ORDER, b"after", False, TIMEOUT_MS)
+        message = await soon(link.receive())
+        assert (message.payload, message.retained) == (b"after", False)
+
+    play(scenario)
+
+
+def test_a_message_that_was_not_acknowledged_comes_again_and_one_that_was_does_not(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        acquirer = await scene.acquirer()
+        link = await scene.terminal()
+        await link.connect(TIMEOUT_MS)
+        await link.subscribe(ORDER, TIMEOUT_MS)
+        await acquirer.publish(ORDER, b"1", False, TIMEOUT_MS)
+        await acquirer.publish(ORDER, b"2", False, TIMEOUT_MS)
+        first, second = await soon(link.receive()), await soon(link.receive())
+        assert (first.payload, second.payload) == (b"1", b"2")
+        await link.acknowledge(first)
+        await link.publish(REPORT, b"", False, TIMEOUT_MS)  # acknowledged after the first message's acknowledgement was read
+        scene.uplink.cut()
+        assert (await error_of(link.receive())).code == "E_OFFLINE"
+        scene.uplink.restore()
+        assert await link.connect(TIMEOUT_MS) is True
+        again = await soon(link.receive())
+        assert (again.payload, again.duplicate, again.retained) == (b"2", True, False)
+        await link.acknowledge(first)  # of the earlier connection: nothing is sent
+        await link.acknowledge(again)
+        await acquirer.publish(ORDER, b"3", False, TIMEOUT_MS)
+        assert (await soon(link.receive())).payload == b"3"
+
+    play(scenario)
+
+
+def test_messages_sent_while_the_terminal_was_away_are_delivered(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        acquirer = await scene.acquirer()
+        link = await scene.terminal()
+        await link.connect(TIMEOUT_MS)
+        await link.subscribe(ORDER, TIMEOUT_MS)
+        await link.disconnect()
+        await acquirer.publish(ORDER, b"meanwhile", False, TIMEOUT_MS)
+        assert await link.connect(TIMEOUT_MS) is True
+        assert (await soon(link.receive())).payload == b"meanwhile"
+
+    play(scenario)
+
+
+def test_receiving_can_be_given_up_and_taken_up_again(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        acquirer = await scene.acquirer()
+        link = await scene.terminal()
+        await link.connect(TIMEOUT_MS)
+        await link.subscribe(ORDER, TIMEOUT_MS)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(link.receive(), 0.05)
+        await acquirer.publish(ORDER, b"1", False, TIMEOUT_MS)
+        assert (await soon(link.receive())).payload == b"1"
+
+    play(scenario)
+
+
+def test_a_message_that_is_too_large_closes_the_link(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        # The links refuse to send one, so a plain paho client does.
+        link = await scene.terminal()
+        await link.connect(TIMEOUT_MS)
+        await link.subscribe(ORDER, TIMEOUT_MS)
+        acquirer = await scene.acquirer()
+        assert acquirer._client is not None
+        acquirer._client.publish(ORDER, bytes(4097), qos=1)
+        assert (await error_of(link.receive())).code == "E_PROTOCOL"
+        assert not await is_connected(link)
+
+    play(scenario)
+
+
+def test_more_messages_than_the_terminal_can_hold_close_the_link(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        acquirer = await scene.acquirer()
+        link = await scene.terminal()
+        await link.connect(TIMEOUT_MS)
+        await link.subscribe(ORDER, TIMEOUT_MS)
+        await link.disconnect()
+        for _ in range(5):  # 5 x 4,000 bytes are more than 16,384
+            await acquirer.publish(ORDER, bytes(4000), False, TIMEOUT_MS)
+        await link.connect(TIMEOUT_MS)
+        for _ in range(500):  # nobody receives
+            if not await is_connected(link):
+                break
+            await asyncio.sleep(0.01)
+        assert (await error_of(link.receive())).code == "E_PROTOCOL"
+
+    play(scenario)
+
+
+# The end of a connection.
+
+
+def test_the_will_is_published_when_the_connection_is_torn_and_not_when_it_ends_in_order(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        acquirer = await scene.acquirer()
+        await acquirer.subscribe(STATE, TIMEOUT_MS)
+        await acquirer.subscribe(REPORT, TIMEOUT_MS)
+        link = await scene.terminal()
+        will = (STATE, b"gone", True)
+        await link.connect(TIMEOUT_MS, will)
+        await link.disconnect()
+        await link.connect(TIMEOUT_MS, will)
+        await link.publish(REPORT, b"still here", False, TIMEOUT_MS)
+        assert (await soon(acquirer.receive())).payload == b"still here"  # and no will before it
+        scene.uplink.cut()
+        message = await soon(acquirer.receive())
+        assert (message.topic, message.payload) == (STATE, b"gone")
+        late = await scene.acquirer()  # takes the session over
+        await late.subscribe(STATE, TIMEOUT_MS)
+        messages = [await soon(late.receive())]
+        while not messages[-1].retained:  # what the first acquirer did not acknowledge comes before
+            messages.append(await soon(late.receive()))
+        assert messages[-1].payload == b"gone"
+
+    play(scenario)
+
+
+def test_a_restarted_broker_is_connected_to_again_and_has_kept_the_session(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        link = await scene.terminal()
+        await link.connect(TIMEOUT_MS)
+        await link.subscribe(ORDER, TIMEOUT_MS)
+        await scene.broker.restart()
+        assert (await error_of(link.receive())).code == "E_OFFLINE"
+        assert not await is_connected(link)
+        assert await link.connect(TIMEOUT_MS) is True
+        acquirer = await scene.acquirer()
+        await acquirer.publish(ORDER, b"1", False, TIMEOUT_MS)
+        assert (await soon(link.receive())).payload == b"1"
+
+    play(scenario)
+
+
+def test_a_broker_that_lost_its_sessions_says_so(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        link = await scene.terminal()
+        await link.connect(TIMEOUT_MS)
+        await link.disconnect()
+        await scene.broker.stop()
+        (scene.folder / "broker" / "mosquitto.db").unlink()
+        await scene.broker.start()
+        assert await link.connect(TIMEOUT_MS) is False
+
+    play(scenario)
+
+
+def test_a_path_that_goes_silent_is_noticed_within_the_keepalive(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        link = await scene.terminal(keepalive_s=2)
+        await link.connect(TIMEOUT_MS)
+        scene.uplink.black_hole()
+        assert (await error_of(link.receive())).code == "E_OFFLINE"
+        assert (await error_of(link.connect(500))).code == "E_TIMEOUT"
+        scene.uplink.restore()
+        await link.connect(TIMEOUT_MS)
+        await link.publish(REPORT, b"", False, TIMEOUT_MS)
+
+    play(scenario)
+
+
+def test_an_idle_connection_is_kept_alive(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        link = await scene.terminal(keepalive_s=2)  # mosquitto drops who is silent for 3 s
+        await link.connect(TIMEOUT_MS)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(link.receive(), 4.5)
+        assert await is_connected(link)
+        await link.publish(REPORT, b"", False, TIMEOUT_MS)
+
+    play(scenario)
+
+
+def test_a_publication_that_is_not_acknowledged_in_time_ends_the_connection(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        link = await scene.terminal()
+        await link.connect(TIMEOUT_MS)
+        scene.uplink.black_hole()
+        assert (await error_of(link.publish(REPORT, b"", False, 300))).code == "E_TIMEOUT"
+        assert not await is_connected(link)
+        assert (await error_of(link.receive())).code == "E_TIMEOUT"
+
+    play(scenario)
+
+
+def test_a_cancelled_publication_leaves_the_link_in_order(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        link = await scene.terminal()
+        await link.connect(TIMEOUT_MS)
+        scene.uplink.latency_ms = 200
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(link.publish(REPORT, b"1", False, TIMEOUT_MS), 0.05)
+        await link.publish(REPORT, b"2", False, TIMEOUT_MS)
+        assert await is_connected(link)
+
+    play(scenario)
+
+
+def test_a_slow_path_is_slow_but_works(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.uplink.latency_ms = 100
+        link = await scene.terminal()
+        assert (await error_of(link.connect(150))).code == "E_TIMEOUT"
+        await link.connect(TIMEOUT_MS)
+        await link.publish(REPORT, b"", False, TIMEOUT_MS)
+
+    play(scenario)
+
+
+# The rules of the broker. mosquitto grants every subscription and then delivers nothing; that it refuses is tested with amqtt.
+
+
+def test_a_terminal_neither_reads_nor_writes_the_topics_of_another(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        acquirer = await scene.acquirer()
+        await acquirer.subscribe(topic(ACQUIRER, "+", "report"), TIMEOUT_MS)
+        link = await scene.terminal()
+        await link.connect(TIMEOUT_MS)
+        await link.subscribe("#", TIMEOUT_MS)
+        await acquirer.publish(topic(ACQUIRER, "T2", "order"), b"for T2", False, TIMEOUT_MS)
+        await acquirer.publish(ORDER, b"for T1", False, TIMEOUT_MS)
+        assert (await soon(link.receive())).payload == b"for T1"
+        await link.publish(topic(ACQUIRER, "T2", "report"), b"as T2", False, TIMEOUT_MS)
+        await link.publish(ORDER, b"an order by myself", False, TIMEOUT_MS)
+        await link.publish(REPORT, b"as T1", False, TIMEOUT_MS)
+        assert (await soon(acquirer.receive())).payload == b"as T1"
+
+    play(scenario)

@@ -1,0 +1,291 @@
+"""Checks the terminal's texts: both languages whole, used, drawable, and not too long for the screen.
+
+    python tools/check_texts.py
+
+Prints one line for each defect, and exits with 1 if there is any.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from firmware_agent.flows.function_test_flow import tests_due_page  # noqa: E402
+from firmware_agent.flows.recovery_flow import recovery_page  # noqa: E402
+from firmware_agent.flows.selftest_pages import degraded_page, progress_page, result_page  # noqa: E402
+from firmware_agent.flows.status_pages import idle_page, out_of_order_page, restored_page, suspended_page  # noqa: E402
+from firmware_agent.screens.font import Font  # noqa: E402
+from firmware_agent.screens.page import Page  # noqa: E402
+from firmware_agent.screens.page_view import MARGIN_PX, overflow  # noqa: E402
+from firmware_agent.selftest.phases import OUTCOMES  # noqa: E402
+from firmware_agent.state.machine import (  # noqa: E402
+    FUNCTION_TESTS,
+    PROBATION,
+    REVIEW_MORE_NEEDED,
+    REVIEW_REJECTED,
+    REVIEW_STATUSES,
+    STEPS,
+    State,
+)
+from firmware_agent.state.reasons import ACTOR_HOST, ACTOR_POI, REASON_KINDS, Reason  # noqa: E402
+from firmware_agent.texts import LANGUAGES, Texts, load  # noqa: E402
+from firmware_agent.texts.en import TEXTS as ENGLISH  # noqa: E402
+from firmware_agent.texts.zh_cn import TEXTS as CHINESE  # noqa: E402
+from hal.hal import KINDS  # noqa: E402
+
+TABLES: dict[str, dict[str, str]] = {"en": ENGLISH, "zh-CN": CHINESE}
+WIDTH_PX, HEIGHT_PX = 320, 240  # the display of the counter terminal
+MOST_ROWS = 3  # of one text in the body of a page, so that others have room
+
+# Keys that the code puts together: what stands before, and what may follow.
+COMPUTED: dict[str, tuple[str, ...]] = {
+    "reason.": tuple(kind.code for kind in REASON_KINDS),
+    "todo.": tuple(kind.code for kind in REASON_KINDS),
+    "device.": KINDS,
+    "outcome.": (*OUTCOMES, "running", "not_run"),
+    "review.": REVIEW_STATUSES,
+    "test.": FUNCTION_TESTS,
+    "recovery.": (
+        *(step + ".title" for step in STEPS),
+        "reason.choice.1",
+        "contact.choice.1",
+        "application.choice.1",
+        "application.choice.2",
+    ),
+    "recovery.review.": (REVIEW_REJECTED, REVIEW_MORE_NEEDED),
+}
+
+# Texts that are written and that no page shows yet. A text leaves this list with the code that shows it.
+NOT_YET_SHOWN = frozenset(
+    {
+        "startup.title",
+        "startup.wait",
+        "startup.firmware",
+        "outcome.aborted",
+        "link.connecting",
+        "recovery.application.report",
+        "recovery.review.approved",
+        "recovery.review.choice.1",
+        "recovery.review.choice.2",
+        "recovery.registration.done",
+        "recovery.registration.failed",
+        "recovery.registration.choice.1",
+        "test.passed.title",
+        "test.passed",
+        "customer.until",
+        "order.refused",
+        "warning.storage_full",
+        "warning.clock",
+        "warning.certificate_date",
+        "hint.confirm",
+        "hint.cancel",
+        "hint.confirm_cancel",
+    }
+)
+
+# The longest value that is likely for each placeholder; one of another name is a defect until it has its line here.
+LONGEST = {
+    "case": "CASE-2026-00001234",
+    "code": "S9 regulation_change",
+    "count": "10",
+    "line": "+86 400-123-4567",
+    "number": "1234",
+    "remark": "W" * 60,
+    "since": "2026-11-20 09:00",
+    "terminal": "12345678",
+    "time": "2026-11-20 09:00",
+    "until": "2026-11-20 09:00",
+    "version": "10.10.10-rc10",
+}
+LONGEST_TEXT = {"device": "device.", "link": "link.", "outcome": "outcome.", "reason": "reason.", "status": "review.", "test": "test."}
+
+PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+
+
+def language_defects(tables: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """Keys that one language lacks, placeholders that differ, and a '%' that is neither a placeholder nor '%%'."""
+    for key in sorted(set().union(*tables.values())):
+        having = [language for language in tables if key in tables[language]]
+        for language in tables:
+            if language not in having:
+                yield f"{key}: missing in {language}"
+        wanted = placeholders(tables[having[0]][key])
+        for language in having:
+            text = tables[language][key]
+            if placeholders(text) != wanted:
+                yield f"{key}: {language} has the placeholders {sorted(placeholders(text))}, {having[0]} has {sorted(wanted)}"
+            if "%" in PLACEHOLDER.sub("", text).replace("%%", ""):
+                yield f"{key}: stray % in {language}"
+
+
+def placeholders(text: str) -> set[str]:
+    return set(PLACEHOLDER.findall(text))
+
+
+def use_defects(
+    table: Mapping[str, str],
+    sources: Mapping[str, str],
+    computed: Mapping[str, tuple[str, ...]] = COMPUTED,
+    not_yet_shown: frozenset[str] = NOT_YET_SHOWN,
+) -> Iterator[str]:
+    """Keys that no source uses, uses of keys that do not exist, and values that do not match the placeholders.
+
+    `sources`: file name -> Python source. A key counts as used where it stands as a literal, or follows from a prefix in `computed`.
+    """
+    literals: set[str] = set()
+    for name, source in sorted(sources.items()):
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                literals.add(node.value)
+            elif isinstance(node, ast.Call):
+                yield from _call_defects(table, computed, name, node)
+    used = literals | {prefix + rest for prefix, rests in computed.items() if prefix in literals for rest in rests}
+    for prefix, rests in computed.items():
+        for rest in rests:
+            if prefix + rest not in table:
+                yield f"{prefix + rest}: put together in the code, and there is no such text"
+    for key in sorted(table):
+        if key not in used and key not in not_yet_shown:
+            yield f"{key}: unused"
+    for key in sorted(not_yet_shown):
+        if key not in table or key in used:
+            yield f"{key}: listed as not yet shown, but it is {'used' if key in table else 'no text'}"
+
+
+def _call_defects(table: Mapping[str, str], computed: Mapping[str, Any], name: str, call: ast.Call) -> Iterator[str]:
+    """Of one call: `texts.get(key, value=...)` on anything named texts."""
+    function = call.func
+    if not (isinstance(function, ast.Attribute) and function.attr == "get" and call.args):
+        return
+    owner = function.value
+    if (owner.id if isinstance(owner, ast.Name) else owner.attr if isinstance(owner, ast.Attribute) else "").lstrip("_") != "texts":
+        return
+    where = f"{name}:{call.lineno}"
+    key = call.args[0]
+    if isinstance(key, ast.BinOp) and isinstance(key.left, ast.Constant) and key.left.value not in computed:
+        yield f"{where}: the prefix {key.left.value!r} is not declared in COMPUTED"
+    given = {keyword.arg for keyword in call.keywords}
+    for choice in (key.body, key.orelse) if isinstance(key, ast.IfExp) else (key,):
+        if not (isinstance(choice, ast.Constant) and isinstance(choice.value, str)):
+            continue
+        if choice.value not in table:
+            yield f"{where}: no text {choice.value!r}"
+        elif placeholders(table[choice.value]) != given:
+            yield f"{where}: {choice.value} needs the values {sorted(placeholders(table[choice.value]))}"
+
+
+def glyph_defects(tables: Mapping[str, Mapping[str, str]], font: Font) -> Iterator[str]:
+    """Characters that would be drawn as a box."""
+    for language, table in tables.items():
+        for key, text in table.items():
+            boxes = sorted({character for character in text if character not in "\t\n" and not font.has(character)})
+            if boxes:
+                yield f"{key}: no glyph in {language} for {' '.join(boxes)}"
+
+
+def size_defects(tables: Mapping[str, Mapping[str, str]], font: Font) -> Iterator[str]:
+    """Texts that do not fit alone: titles, choices and hints on one row, any other text on MOST_ROWS."""
+    for language, table in tables.items():
+        for key, text in table.items():
+            unknown = placeholders(text) - set(LONGEST) - set(LONGEST_TEXT)
+            if unknown:
+                yield f"{key}: no longest value is known for {sorted(unknown)}"
+                continue
+            shown = text % longest_values(table)
+            if key.endswith(".title"):
+                page = Page(key, shown)
+            elif ".choice." in key:
+                page = Page(key, "", choices=[(key.rsplit(".", 1)[1], shown)])
+            elif key.startswith("hint."):
+                page = Page(key, "", footer=shown)
+            else:
+                rows = len(font.wrap(shown, WIDTH_PX - 2 * MARGIN_PX))
+                if rows > MOST_ROWS:
+                    yield f"{language}: {key}: {rows} rows, {MOST_ROWS} are meant for one text"
+                continue
+            yield from (f"{language}: {problem}" for problem in overflow(page, WIDTH_PX, HEIGHT_PX, font))
+
+
+def longest_values(table: Mapping[str, str]) -> dict[str, str]:
+    """Placeholder -> the longest that may stand there in this language."""
+    values = dict(LONGEST)
+    for name, prefix in LONGEST_TEXT.items():
+        texts = [table[prefix + rest] for rest in COMPUTED.get(prefix, ("online", "offline")) if prefix + rest in table]
+        values[name] = max(texts, key=len, default="")
+    return values
+
+
+def fullest_pages(texts: Texts) -> Iterator[Page]:
+    """Every page of the flows, with all that may stand on it."""
+    settings: Any = SimpleNamespace(utc_offset_min=480, get=lambda name: LONGEST["line"])
+    plan: list[Any] = [SimpleNamespace(id=kind, kind=kind) for kind in KINDS]
+    results: dict[str, Any] = {kind: SimpleNamespace(outcome="timeout") for kind in KINDS}
+    yield progress_page(texts, plan, results)
+    yield result_page(texts, plan, results)
+    yield degraded_page(texts, plan, results)
+    yield restored_page(texts)
+    for kind in REASON_KINDS:
+        terminal = _terminal(kind.code, ACTOR_POI if kind.found_by_terminal else ACTOR_HOST)
+        yield idle_page(texts, terminal, settings)
+        yield suspended_page(texts, terminal, settings)
+        yield out_of_order_page(texts, terminal, settings)
+        yield tests_due_page(texts, terminal)
+        for review in REVIEW_STATUSES:
+            terminal.state.review = review
+            for step in STEPS:
+                terminal.state.step = step
+                yield recovery_page(texts, terminal, settings)
+
+
+def _terminal(code: str, actor: str) -> Any:
+    """What the pages look at, with every value at its longest."""
+    state = State()
+    state.mode = PROBATION
+    state.probation_until = 1_800_000_000
+    reason = Reason(code, actor, 1_800_000_000, 1_800_000_000, "card_reader" if actor == ACTOR_POI else "", LONGEST["case"])
+    state.reasons = (reason, Reason("operator_error", ACTOR_HOST))
+    state.remark = LONGEST["remark"]
+    state.application = 1234
+    return SimpleNamespace(identity=SimpleNamespace(terminal=LONGEST["terminal"]), online=False, state=state)
+
+
+def page_defects(pages: Iterable[Page], font: Font) -> Iterator[str]:
+    """What does not fit the display."""
+    for page in pages:
+        yield from overflow(page, WIDTH_PX, HEIGHT_PX, font)
+
+
+def defects() -> list[str]:
+    """All defects of the tree, each once."""
+    font = Font()
+    folder = ROOT / "firmware_agent"
+    sources = {
+        str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+        for path in folder.rglob("*.py")
+        if folder / "texts" not in path.parents
+    }
+    found = [*language_defects(TABLES), *use_defects(ENGLISH, sources), *glyph_defects(TABLES, font), *size_defects(TABLES, font)]
+    if not found:  # pages can be built only from texts that are whole
+        for language in LANGUAGES:
+            found += [f"{language}: {defect}" for defect in page_defects(fullest_pages(load(language)), font)]
+    font.close()
+    return sorted(set(found))
+
+
+def main() -> int:
+    found = defects()
+    for defect in found:
+        print(defect, file=sys.stderr)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
