@@ -13,6 +13,7 @@ from firmware_agent.links.link import LinkSettings, Tls
 from firmware_agent.messages.cbor import encode
 from firmware_agent.messages.courier import Courier
 from firmware_agent.messages.inbound import RESULT_GOOD, Judge, Verdict
+from firmware_agent.messages.schema import down_topics
 from firmware_agent.selftest.engine import run_plan
 from firmware_agent.selftest.phases import power_on_plan
 from firmware_agent.settings import DEFAULTS, Settings
@@ -109,6 +110,9 @@ class Agent:
 
     async def _arrived(self, terminal: Terminal, judge: Judge, counter: Counter, courier: Courier, message: "Message") -> None:
         """Judge one message and do what it says; its receipt, its sequence and what it does are one write."""
+        if message.topic not in down_topics(terminal.identity.acquirer, terminal.identity.terminal):
+            self._log("ignored a message on %s" % message.topic)  # never subscribed to: a broker's slip, not the acquirer's word
+            return
         clock = self._hal.clock
         verdict = await judge.judge(message.topic, message.payload, terminal.highest, clock.wall_s(), clock.trust)
         events: list[Event] = []
@@ -129,11 +133,12 @@ class Agent:
             if claims.issued_at > terminal.wall_s:
                 clock.set_wall(claims.issued_at)
                 changes.append((KEY_WALL, encode(claims.issued_at)))
-            self._log("order %s %s accepted, sequence %d" % (claims.kind.name, claims.text("action"), claims.sequence))
+            what = " ".join([claims.kind.name, claims.text("action") or claims.text("status"), claims.text("reason")])
+            self._log("accepted %d: %s" % (claims.sequence, what.strip()))
             if claims.text("action") == "self_test":
                 counter.ask_self_test("full")
         else:
-            self._log("order refused: %s on %s" % (verdict.refusal, message.topic))
+            self._log("refused: %s on %s" % (verdict.refusal, message.topic))
         terminal.apply(events, [("receipt", self._receipt(terminal, verdict))], changes)
         if identity is not None:
             terminal.identity = identity

@@ -18,7 +18,7 @@ from typing import Any
 from amqtt.adapters import ReaderAdapter, WriterAdapter  # type: ignore[import-untyped]
 from amqtt.broker import Broker  # type: ignore[import-untyped]
 from amqtt.contexts import Action, BaseContext, BrokerConfig, ListenerConfig  # type: ignore[import-untyped]
-from amqtt.errors import AMQTTError  # type: ignore[import-untyped]
+from amqtt.errors import AMQTTError, BrokerError  # type: ignore[import-untyped]
 from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler  # type: ignore[import-untyped]
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin  # type: ignore[import-untyped]
 from amqtt.session import Session  # type: ignore[import-untyped]
@@ -252,11 +252,11 @@ class EmbeddedBroker:
             f"{__name__}.{TopicRules.__name__}": {"acquirer": self._acquirer},
         }
         for name in ("amqtt", "transitions"):
-            logging.getLogger(name).setLevel(logging.ERROR)
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters comes as an exception
         try:
             broker = _StrictBroker(BrokerConfig(listeners={"default": listener}, plugins=plugins))
             await broker.start()
-        except (AMQTTError, OSError, ValueError) as error:
+        except (AMQTTError, BrokerError, OSError, ValueError) as error:
             raise BrokerFailure(f"amqtt does not start: {error}") from error
         self._broker = broker
 

@@ -38,6 +38,7 @@ BROKERS = ("embedded", "mosquitto")
 CARDS = {"payment": PaymentCard, "no_ppse": NoPpseCard, "strict_le": StrictLeCard, "mute": MuteCard}
 STEP_TIMEOUT_S = 40.0  # longer than any single wait of the agent's: a card is awaited for 30 s
 LOOK_S = 0.02
+STILL_S = 0.08  # longer than drawing one row takes
 
 # What a hostile message must be refused for.
 REFUSAL_OF = {
@@ -119,7 +120,6 @@ class Story:
         self._tell = tell
         self._pictures = screens
         self._seen_screens: list[tuple[str, list[str]]] = []
-        self._last_order: tuple[str, bytes] | None = None
         self._sent = 0
         self._hostile_refused = 0
         authority = TestAuthority()
@@ -286,11 +286,7 @@ class Story:
             fields["until"] = self._clock.wall_s() + int(argument["until_s"])
         if "probation_s" in argument:
             fields["probation_s"] = int(argument["probation_s"])
-        where, message = await self._acquirer.signed("order", TERMINAL, fields)
-        if fields["action"] == "lift":
-            self._account.may_register = True
-        self._last_order = (where, message)
-        await self._acquirer.publish(where, message)
+        await self._acquirer.order(TERMINAL, **fields)
         self._tell("acquirer", "signed order: " + " ".join(argument.values()))
 
     async def _do_review(self, argument: dict[str, str]) -> None:
@@ -311,7 +307,7 @@ class Story:
             lambda: any(receipt.get("refusal") == refusal for receipt in self._account.receipts[receipts:]),
             lambda: f"no receipt with refusal {refusal}; receipts: {self._account.receipts[receipts:]}",
         )
-        if not any(line.startswith(f"order refused: {refusal}") for line in self._terminal.lines):
+        if not any(line.startswith(f"refused: {refusal} ") for line in self._terminal.lines):
             raise StepFailed(f"the terminal's log does not name {refusal}")
         if self._account.state["mode"] != before["mode"] or self._account.state["reasons"] != before["reasons"]:
             raise StepFailed(f"the state changed: {self._account.state}")
@@ -337,9 +333,10 @@ class Story:
         if kind == "moved":
             return topic(ACQUIRER, TERMINAL, "status"), (await acquirer.signed("order", TERMINAL, order))[1]
         if kind == "repeated":
-            if self._last_order is None:
+            last = self._account.last_sent
+            if last is None:
                 raise StepFailed("nothing to repeat: no order was sent yet")
-            return self._last_order
+            return last.where, last.message
         where, message = await acquirer.signed("order", TERMINAL, order)
         altered = bytearray(message)
         altered[-1] ^= 1
@@ -367,6 +364,7 @@ class Story:
             lambda: _squeezed(wanted) in _squeezed("".join(self._terminal.screen())),
             lambda: f"the display does not show {wanted!r} but {self._terminal.screen()}",
         )
+        await self._drawn()
         screen = self._terminal.screen()
         self._seen_screens.append((name, screen))
         self._tell("display", " | ".join(screen[:3]))
@@ -374,6 +372,14 @@ class Story:
             display: Any = self._terminal.bench.chips["display"]
             self._pictures.mkdir(parents=True, exist_ok=True)
             display.picture().save(self._pictures / f"{len(self._seen_screens):02}-{name}.png")
+
+    async def _drawn(self) -> None:
+        """Until the display has stood still for a while: a page is drawn row by row."""
+        display: Any = self._terminal.bench.chips["display"]
+        drawn = -1
+        while drawn != display.frames_changed:
+            drawn = display.frames_changed
+            await asyncio.sleep(STILL_S)
 
     async def _do_expect_slip(self, key: str) -> None:
         wanted = self._text(key)

@@ -72,7 +72,6 @@ class Uplink:
             self._drop()
             return
         if self._mode == "black_hole":
-            reader._transport.pause_reading()  # type: ignore[attr-defined]
             return
         try:
             far_reader, far_writer = await asyncio.open_connection(HOST, self.target_port)

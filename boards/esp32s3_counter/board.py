@@ -89,5 +89,5 @@ def build(platform: "Platform") -> Hal:
 
 def _uart(machine: "Any", bus: "dict[str, Any]") -> "Any":
     return machine.UART(
-        bus["id"], baudrate=bus["baudrate"], tx=machine.Pin(bus["tx"]), rx=machine.Pin(bus["rx"]), timeout=0, rxbuf=512
+        bus["id"], baudrate=bus["baudrate"], tx=machine.Pin(bus["tx"]), rx=machine.Pin(bus["rx"]), timeout=0, rxbuf=1024
     )

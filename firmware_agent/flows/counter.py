@@ -28,7 +28,8 @@ class Counter:
         self._settings = settings
         self._asked_for = ""  # plan of a self-test that was asked for and has not begun
         self._restored = False
-        self._seen: tuple[int, bool] = (0, False)
+        self._seen = 0  # what the state's count of changes was when the page was drawn
+        self._online = False
         self._give_way_ms = 0
 
     def ask_self_test(self, plan_name: str) -> None:
@@ -75,7 +76,8 @@ class Counter:
                 self._restored = False
                 await self._ask(restored_page(texts))
             else:
-                await self._ask(idle_page(texts, terminal, self._settings))
+                page = idle_page(texts, terminal, self._settings)
+                await self._ui.ask(page, lambda: self._outdated() or self._online != terminal.online)
         elif mode == COMMISSIONING:
             if await self._ask(tests_due_page(texts, terminal)) == "1":
                 await function_test_flow(terminal, self._ui, self._settings, self._outdated)
@@ -94,16 +96,17 @@ class Counter:
             elif key == "2":
                 self._asked_for = "full"
 
-    # A page is out of date when the state, or the link that it tells of, has changed since it was drawn.
+    # A page is out of date when the state has changed since it was drawn; the idle page tells of the link, too.
 
     async def _ask(self, page: "Page", further_keys: "tuple[str, ...]" = ()) -> str:
         return await self._ui.ask(page, self._outdated, further_keys)
 
     def _look(self) -> None:
-        self._seen = (self._terminal.changes_seen, self._terminal.online)
+        self._seen = self._terminal.changes_seen
+        self._online = self._terminal.online
 
     def _outdated(self) -> bool:
-        return bool(self._asked_for) or self._seen != (self._terminal.changes_seen, self._terminal.online)
+        return bool(self._asked_for) or self._seen != self._terminal.changes_seen
 
     def _given_way(self) -> bool:
         return self._outdated() or self._terminal.hal.clock.monotonic_ms() >= self._give_way_ms

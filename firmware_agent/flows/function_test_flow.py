@@ -50,7 +50,7 @@ async def _print(terminal: "Terminal", ui: "Ui", settings: "Settings", outdated:
     ui.show(Page("test.print", texts.get("test.print.title"), [texts.get("test.print.running")], footer=texts.get("hint.wait")))
     if ui.slips is None:
         return Outcome(SKIP, "absent")
-    outcome = await print_test(ui.slips, test_slip(texts, terminal, settings))
+    outcome = await print_test(ui.slips, texts.get("slip.title"), test_slip(texts, terminal, settings))
     if outcome.outcome != PASS:
         return outcome
     choices = [("1", texts.get("test.print.choice.1")), ("2", texts.get("test.print.choice.2"))]
@@ -82,8 +82,8 @@ def _failed_page(texts: "Texts", test: str) -> Page:
 
 
 def test_slip(texts: "Texts", terminal: "Terminal", settings: "Settings") -> "list[str]":
-    """The lines of the test slip: it says that it is no receipt."""
-    lines = [texts.get("slip.title"), texts.get("slip.terminal", terminal=terminal.identity.terminal)]
+    """The lines of the test slip below its title: it says that it is no receipt."""
+    lines = [texts.get("slip.terminal", terminal=terminal.identity.terminal)]
     if terminal.wall_s:
         lines.append(texts.get("slip.time", time=local_time(terminal.wall_s, settings.utc_offset_min)))
     lines.append(texts.get("slip.sample"))

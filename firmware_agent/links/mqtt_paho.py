@@ -93,8 +93,9 @@ class MqttPahoLink:
         return await self._inbox.take()
 
     async def acknowledge(self, message: Message) -> None:
+        client: _Client
         client, identifier = message.token
-        if client is not None and client is self._client and identifier:
+        if client is self._client and identifier:
             client.ack(identifier, 1)
 
     async def disconnect(self) -> None:
@@ -232,6 +233,8 @@ class _Client(paho.Client):
                 error = LinkError(*_ENDINGS.get(code, ("E_OFFLINE", "closed by the broker")))
         except (OSError, ValueError, IndexError, struct.error) as failure:
             error = _translated(failure, self.is_connected())
+        if self._open_socket is not None:
+            self._open_socket.close()  # paho leaves it open after an exception
         self._tell(self._link.ended, self, error)
         return code
 

@@ -90,6 +90,8 @@ def _pem(label: str, der: bytes) -> str:
 
 def is_tls_error(error: Exception) -> bool:
     """True for what OpenSSL reports, and for certificates and keys that are none."""
+    if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        return False  # the connection ended, nothing is wrong with TLS
     return isinstance(error, (ssl.SSLError, ValueError))
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 IPPROTO_TCP = 6  # IANA protocol number; MicroPython's socket module has no name for it
 TCP_NODELAY = 1  # the same on Linux, lwIP and BSD
 CONNECT_POLL_MS = 5  # how often an open TCP handshake is looked at
+TLS_ENDED = (-0x7280, -0x7880)  # MBEDTLS_ERR_SSL_CONN_EOF, _PEER_CLOSE_NOTIFY: the connection ended, nothing is wrong with TLS
 TLS_ERROR_CEILING = -0x1000  # Mbed TLS errors as MicroPython raises them are below; errno and getaddrinfo numbers are above
 
 
@@ -62,6 +63,7 @@ async def open_stream(clock: "Clock", host: str, port: int, tls: "Tls | None") -
     if address is None:
         raise ResolveError(reason)
     connection: Any = socket.socket(address[0], address[1], address[2])
+    done = False
     try:
         connection.setblocking(False)
         # Before TLS, for the wrapped socket has no setsockopt. Without it a small packet waits 40 ms for an acknowledgement.
@@ -75,9 +77,10 @@ async def open_stream(clock: "Clock", host: str, port: int, tls: "Tls | None") -
         if context is not None and tls is not None:
             connection = context.wrap_socket(connection, server_hostname=tls.server_name, do_handshake_on_connect=False)
             connection.setblocking(False)
-    except BaseException:  # a cancelled call too: nothing may stay open
-        connection.close()
-        raise
+        done = True
+    finally:
+        if not done:
+            connection.close()
     return Stream(connection)
 
 
@@ -108,7 +111,7 @@ def is_tls_error(error: Exception) -> bool:
     if isinstance(error, ValueError):
         return True
     number = error.args[0] if error.args else 0
-    return isinstance(number, int) and number < TLS_ERROR_CEILING
+    return isinstance(number, int) and number < TLS_ERROR_CEILING and number not in TLS_ENDED
 
 
 def tls_cause(error: Exception) -> str:

@@ -6,7 +6,7 @@ from firmware_agent.links.access import joined
 from firmware_agent.links.link import LinkError
 from firmware_agent.messages.cbor import encode
 from firmware_agent.messages.cose import key_id, sign
-from firmware_agent.messages.schema import DOWN, KINDS, LINK_LOST, Claims, kind_named, topic
+from firmware_agent.messages.schema import LINK_LOST, Claims, down_topics, kind_named, topic
 from firmware_agent.store import StoreError
 
 TYPE_CHECKING = False
@@ -83,10 +83,8 @@ class Courier:
         receiver: "asyncio.Task[None] | None" = None
         try:
             await link.connect(CONNECT_TIMEOUT_MS, will=(will_topic, will, True))
-            for kind in KINDS:
-                if kind.direction == DOWN:
-                    where = topic(terminal.identity.acquirer, terminal.identity.terminal, kind.leaf)
-                    await link.subscribe(where, ANSWER_TIMEOUT_MS)
+            for where in down_topics(terminal.identity.acquirer, terminal.identity.terminal):
+                await link.subscribe(where, ANSWER_TIMEOUT_MS)
             terminal.online = True
             terminal.log("link online")
             terminal.send("state", terminal.state_body())

@@ -209,6 +209,11 @@ def topic(acquirer: str, terminal: str, leaf: str) -> str:
     return "poi/v1/%s/%s/%s" % (acquirer, terminal, leaf)
 
 
+def down_topics(acquirer: str, terminal: str) -> "list[str]":
+    """The topics on which an acquirer speaks to a terminal."""
+    return [topic(acquirer, terminal, kind.leaf) for kind in KINDS if kind.direction == DOWN]
+
+
 class Claims:
     """One message, decoded. kind: a Kind; body: field name -> value; unknown: field number -> value, for fields this version does not know.
     issuer, issued_at, expires, boot_count: '' or 0 where absent.

@@ -21,7 +21,7 @@ WIDE_PX = 16
 DATA_FILE = "unifont16.bin"
 MAGIC = b"RUF1"
 _HEAD_BYTES = 8
-_CACHED_GLYPHS = 64  # about one page; 4 KB of heap
+_CACHED_GLYPHS = 64  # about one page; 14 KB of heap with words of 64 bits, half of that on a microcontroller
 
 # A character without glyph is a box: seen, and of the width that its script would have.
 _NARROW_BOX = b"\x00\x00\x7e" + b"\x42" * 10 + b"\x7e\x00\x00"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hal.display import Display
 
 MARGIN_PX = 8
-_ROOMY_PX = HEIGHT_PX + 4
+_ROW_HEIGHTS_PX = (HEIGHT_PX + 4, HEIGHT_PX + 2, HEIGHT_PX)
 
 # What a row is.
 TITLE = 0
@@ -30,8 +30,8 @@ _ACCENTS = {TONE_NORMAL: 0x0B3C6F, TONE_ALERT: 0xA3001B, TONE_GOOD: 0x0B5722}
 
 
 def row_heights_px(height_px: int) -> "tuple[int, ...]":
-    """The heights that a row may have on a display of that height: with air between the lines, and solid for a page that has many."""
-    return (_ROOMY_PX, HEIGHT_PX) if height_px >= 10 * _ROOMY_PX else (HEIGHT_PX,)
+    """The heights that a row may have on a display of that height, best first: less air between the lines for a page that has many."""
+    return _ROW_HEIGHTS_PX if height_px >= 10 * _ROW_HEIGHTS_PX[0] else (HEIGHT_PX,)
 
 
 def row_tops(height_px: int, row_px: int) -> "list[int]":
@@ -90,7 +90,7 @@ class PageView:
 
 
 def _lay_out(page: "Page", width_px: int, height_px: int, font: "Font") -> "tuple[int, list[tuple[int, str]], list[str]]":
-    """The height of a row, kind and text of each row from the top, and what did not fit: with air if it fits so, else solid."""
+    """The height of a row, kind and text of each row from the top, and what did not fit: with as much air as it fits with."""
     for row_px in row_heights_px(height_px):
         rows, problems = _set_rows(page, width_px, height_px // row_px, font)
         if not problems:

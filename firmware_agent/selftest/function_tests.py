@@ -31,10 +31,10 @@ class Outcome:
         self.text = text
 
 
-async def print_test(slips: "SlipPrinter", lines: "list[str]") -> Outcome:
+async def print_test(slips: "SlipPrinter", title: str, lines: "list[str]") -> Outcome:
     """Print a slip. Whether it can be read, only a person can say."""
     try:
-        await slips.print_lines(lines)
+        await slips.print_lines(lines, title)
     except DeviceError as error:
         return _failed(error, CAUSE_OF_PRINTER)
     return Outcome(PASS)

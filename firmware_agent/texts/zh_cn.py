@@ -157,7 +157,7 @@ TEXTS = {
     "out_of_order.todo": "请勿拆机，并联系支付机构：%(line)s",
     "out_of_order.lift": "须由技术人员和支付机构共同恢复。",
     # To customers
-    "customer.apology": "抱歉，本终端暂停服务，请向店员询问其他支付方式。",
+    "customer.apology": "抱歉，终端暂停服务，请用其他支付方式。",
     "customer.until": "预计恢复：%(until)s",
     # Warnings
     "order.refused": "收到一条不可信的指令，已拒绝执行，终端状态未改变，并将上报支付机构。",

@@ -33,7 +33,7 @@ class P256:
     """Signs and verifies. Build one and keep it: it holds the comb of G, which the first use makes."""
 
     def __init__(self) -> None:
-        self._comb: list[Affine] = []
+        self._comb = bytearray()
 
     def is_private_key(self, private: bytes) -> bool:
         """Whether these are 32 bytes, big-endian, of 1..n-1: random bytes that are not are drawn again (FIPS 186-5, A.2.2)."""
@@ -108,7 +108,7 @@ class P256:
                     entry |= (bits & 1) << tooth
                     bits >>= _SPACING
                 if entry:
-                    result = _add(result, comb[entry - 1])
+                    result = _add(result, _entry(comb, entry - 1))
             if digits and digits[position]:
                 digit = digits[position] - 16
                 if digit > 0:
@@ -230,18 +230,30 @@ def _affine(points: "list[Jacobian]") -> "list[Affine]":
     return result
 
 
-def _comb_of_g() -> "list[Affine]":
-    """Entry i - 1 is the sum, over the bits t of i, of 2^(SPACING*t) * G."""
+def _comb_of_g() -> bytearray:
+    """Entry i - 1 is the sum, over the bits t of i, of 2^(SPACING*t) * G. As bytes the table takes 2 KB of heap, as numbers 10."""
+    comb = bytearray(64 * ((1 << _TEETH) - 1))  # first of all, while the heap is whole
     teeth: list[Jacobian] = [(GX, GY, 1)]
     for _ in range(_TEETH - 1):
         point = teeth[-1]
         for _ in range(_SPACING):
             point = _double(point)
         teeth.append(point)
-    comb: list[Jacobian] = []
-    for x, y in _affine(teeth):
-        comb.extend([(x, y, 1)] + [_add(point, (x, y)) for point in comb])
-    return _affine(comb)
+    filled = 0
+    for base in _affine(teeth):
+        sums: list[Jacobian] = [(base[0], base[1], 1)]
+        for index in range(filled):
+            x, y = _entry(comb, index)
+            sums.append(_add((x, y, 1), base))
+        for x, y in _affine(sums):
+            comb[64 * filled : 64 * filled + 64] = _octets(x) + _octets(y)
+            filled += 1
+    return comb
+
+
+def _entry(comb: bytearray, index: int) -> "Affine":
+    start = index * 64
+    return int.from_bytes(comb[start : start + 32], "big"), int.from_bytes(comb[start + 32 : start + 64], "big")
 
 
 def _odd_multiples(q: "Affine") -> "list[Affine]":

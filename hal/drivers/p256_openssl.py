@@ -15,6 +15,7 @@ class OpensslP256:
     def __init__(self) -> None:
         self._curve = ec.SECP256R1()
         self._ecdsa = ec.ECDSA(Prehashed(SHA256()))
+        self._last: tuple[bytes, ec.EllipticCurvePrivateKey] | None = None  # loading a private key takes longer than signing
 
     def is_private_key(self, private: bytes) -> bool:
         return len(private) == 32 and 0 < int.from_bytes(private, "big") < N
@@ -48,7 +49,9 @@ class OpensslP256:
     def _derive(self, private: bytes) -> ec.EllipticCurvePrivateKey:
         if not self.is_private_key(private):
             raise ValueError("a private key is 32 bytes of 1..n-1")
-        return ec.derive_private_key(int.from_bytes(private, "big"), self._curve)
+        if self._last is None or self._last[0] != private:
+            self._last = bytes(private), ec.derive_private_key(int.from_bytes(private, "big"), self._curve)
+        return self._last[1]
 
     def _load(self, public: bytes) -> ec.EllipticCurvePublicKey | None:
         if len(public) != 64:

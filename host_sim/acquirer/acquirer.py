@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,17 @@ if TYPE_CHECKING:
 SLOT = 0
 ORDER_LIFETIME_S = 24 * 3600
 ANSWER_TIMEOUT_MS = 10000
+RESEND_S = 5  # a broker may lose a session, and with it what it had acknowledged
 SEEN_SEQUENCES = 1024  # how far back duplicates are recognised, per terminal
+
+
+@dataclass
+class Outgoing:
+    """A signed message on its way to a terminal. name: what its receipt calls it."""
+
+    where: str
+    message: bytes
+    name: bytes
 
 
 class Account:
@@ -36,6 +47,8 @@ class Account:
         self.next_public_key = b""  # issued, and not yet seen in use
         self.may_register = False  # an approved application, or a lifted suspension, is followed by new keys
         self.sequence = 0  # of the last message to the terminal
+        self.outgoing: list[Outgoing] = []  # one at a time, each until its receipt: the terminal's sequence only grows
+        self.last_sent: Outgoing | None = None
         self.state: dict[str, Any] = {}
         self.online = False
         self.reports: list[dict[str, Any]] = []
@@ -117,12 +130,14 @@ class Acquirer:
         async with self._changed:
             self._link = link
             self._changed.notify_all()
+        resender = asyncio.create_task(self._resend())
         try:
             while True:
                 message = await link.receive()
                 await self.handle(message)
                 await link.acknowledge(message)
         finally:
+            resender.cancel()
             self._link = None
             with contextlib.suppress(LinkError):
                 await link.disconnect()
@@ -162,6 +177,7 @@ class Acquirer:
             account.public_key, account.next_public_key = public_key, b""
             account.may_register = False
             self._told(f"{account.terminal}: new key in use, old key revoked")
+        connection = account.state.get("connection")
         async with self._changed:
             if claims.kind.name != "state" and account.is_duplicate(claims.sequence):
                 account.duplicates += 1
@@ -171,6 +187,11 @@ class Acquirer:
             self._changed.notify_all()
         if claims.kind.name == "application" and claims.text("purpose") == "registration":
             await self._issue(account, claims)
+        if claims.kind.name == "receipt" and account.outgoing and claims.octets("of") == account.outgoing[0].name:
+            account.outgoing.pop(0)
+            await self._transmit(account)
+        elif account.state.get("connection") != connection:
+            await self._transmit(account)  # a new connection: what the old one lost
 
     def _keep(self, account: Account, claims: Claims) -> None:
         body = claims.body
@@ -207,9 +228,27 @@ class Acquirer:
         return await self.send("status", terminal, fields)
 
     async def send(self, kind: str, terminal: str, fields: dict[str, Any]) -> bytes:
+        """Sign a message and send it until the terminal's receipt is here. Gives the name that the receipt carries."""
         where, message = await self.signed(kind, terminal, fields)
-        await self.publish(where, message)
-        return sha256(message).digest()[:16]
+        outgoing = Outgoing(where, message, sha256(message).digest()[:16])
+        account = self.accounts[terminal]
+        account.outgoing.append(outgoing)
+        if account.outgoing[0] is outgoing:
+            await self._transmit(account)
+        return outgoing.name
+
+    async def _transmit(self, account: Account) -> None:
+        """Send the oldest message that has no receipt yet. Without a connection nothing is lost: it is sent again."""
+        if account.outgoing:
+            account.last_sent = account.outgoing[0]
+            with contextlib.suppress(LinkError):
+                await self.publish(account.last_sent.where, account.last_sent.message)
+
+    async def _resend(self) -> None:
+        while True:
+            await asyncio.sleep(RESEND_S)
+            for account in self.accounts.values():
+                await self._transmit(account)
 
     async def signed(
         self, kind: str, terminal: str, fields: dict[str, Any], *, expires: int | None = None, sequence: int | None = None

@@ -174,17 +174,40 @@ def test_a_signature_whose_point_is_infinity_is_refused():
         assert not curve.verify(PUBLIC, SAMPLE, r + octets(s))
 
 
-def test_equal_points_in_the_sum_are_doubled():
-    # With Q = G or -G, s = 1 and small e and r the two halves of the sum meet in one point, or cancel.
+def backwards(private, u1, u2):
+    """Digest and signature for which verifying computes u1*G + u2*Q, and the x of that point as r."""
+    r = split(P256().public_key(octets((u1 + u2 * private) % N)))[0] % N
+    s = r * pow(u2, N - 2, N) % N
+    return octets(u1 * s % N), octets(r, s)
+
+
+def test_equal_points_met_in_the_sum_are_doubled():
+    digest, signature = backwards(1, 1, 1)  # G + Q where Q = G
+    assert P256().verify(G, digest, signature)
+
+
+def test_opposite_points_met_in_the_sum_cancel():
+    digest, signature = backwards(N - 1, 3, 2)  # (G + G + G) + (Q + Q) where Q = -G: both halves cancel before the last addition
+    assert P256().verify(octets(GX, P - GY), digest, signature)
+
+
+def test_signatures_made_backwards_from_small_numbers_are_good():
     curve = P256()
-    for private in (1, N - 1):
+    for private in (1, 2, N - 1):
         public = curve.public_key(octets(private))
-        for k in (1, 2, 3, N - 1, N - 2):
-            r = split(curve.public_key(octets(k)))[0] % N
-            s = 7
-            e = (s * k - r * private) % N
-            assert curve.verify(public, octets(e), octets(r, s)), (private, k)
-            assert not curve.verify(public, octets(e), octets(r, s + N))  # the same s modulo n, one turn too far
+        for u1, u2 in ((0, 1), (1, 4), (1 << 52, 1), (N - 3, 1), (1, N - 2), (31, 33)):
+            digest, signature = backwards(private, u1, u2)
+            assert curve.verify(public, digest, signature), (private, u1, u2)
+
+
+def test_an_s_one_turn_too_far_is_refused():
+    # s is 7 here, so that s + n is still below 2^256.
+    curve = P256()
+    r = split(curve.public_key(octets(5)))[0] % N
+    e = (7 * 5 - r * 3) % N
+    public = curve.public_key(octets(3))
+    assert curve.verify(public, octets(e), octets(r, 7))
+    assert not curve.verify(public, octets(e), octets(r, 7 + N))
 
 
 def test_points_that_are_no_keys_are_refused():
@@ -244,4 +267,4 @@ def test_memoryviews_are_taken_for_bytes():
 def test_the_tables_of_two_objects_are_their_own():
     one, other = P256(), P256()
     assert one.sign(PRIVATE, SAMPLE) == other.sign(PRIVATE, SAMPLE)
-    assert one._comb is not other._comb and len(one._comb) == 31
+    assert one._comb is not other._comb and len(one._comb) == 31 * 64

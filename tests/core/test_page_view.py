@@ -127,6 +127,15 @@ def test_a_tab_line_too_long_for_one_row_is_wrapped():
     assert overflow(page, 320, 240, font) == []
 
 
+def test_a_page_with_more_lines_is_set_closer():
+    lines = ["line %d" % number for number in range(10)]
+    display, font = _drawn(Page("p", "T", lines, [("1", "Go")], "foot"))
+    assert display.has_text(font, "line 9", 8, 18 * 10 + 1)
+    assert display.has_text(font, "1 Go", 8, 18 * 11 + 1)
+    assert display.has_text(font, "foot", 8, 240 - 18 + 1)
+    assert None not in display.colours
+
+
 def test_a_page_with_many_lines_is_set_solid():
     lines = ["line %d" % number for number in range(12)]
     page = Page("p", "T", lines, [("1", "Go")], "foot")

@@ -164,7 +164,10 @@ async def is_connected(link: AnyLink) -> bool:
     return await link.is_connected() if isinstance(link, RemoteLink) else link.connected
 
 
-def settings(port: int, authority: TestAuthority, credential: Credential, keepalive_s: int = 30, server_name: str = "localhost") -> LinkSettings:
+def settings(
+    port: int, authority: TestAuthority, credential: Credential, keepalive_s: int = 30, server_name: str = "localhost"
+) -> LinkSettings:
+    """For a link on loopback whose client identifier is the common name of its certificate."""
     name = credential.certificate.subject.rfc4514_string().split("CN=")[1].split(",")[0]
     tls = Tls(authority.certificate_der, credential.certificate_der, credential.private_key_der, server_name)
     return LinkSettings("127.0.0.1", port, name, keepalive_s, tls)

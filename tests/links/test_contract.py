@@ -54,7 +54,11 @@ class Scene:
         return acquirer
 
     async def terminal(
-        self, credential: Credential | None = None, authority: TestAuthority | None = None, server_name: str = "localhost", keepalive_s: int = 30
+        self,
+        credential: Credential | None = None,
+        authority: TestAuthority | None = None,
+        server_name: str = "localhost",
+        keepalive_s: int = 30,
     ) -> AnyLink:
         """The link under test, not connected, through the uplink."""
         settled = settings(

@@ -95,7 +95,7 @@ def pycose_key(element: OneKey, private: bool = False) -> EC2Key:
 def test_pycose_verifies_what_the_agent_signs(element: OneKey) -> None:
     payload = encode({1: "T1", 6: [1, 2, 3]})
     message: Any = CoseMessage.decode(signed(element, payload))
-    assert isinstance(message, Sign1Message)
+    assert message.cbor_tag == Sign1Message.cbor_tag == 18
     assert message.payload == payload
     assert message.phdr == {Algorithm: Esp256, KID: key_id(element.public)}
     assert message.uhdr == {}

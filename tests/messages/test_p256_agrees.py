@@ -136,5 +136,13 @@ def test_both_refuse_the_same_lengths_and_ranges(curve: P256 | OpensslP256) -> N
         assert not curve.verify(public, digest, bad)
 
 
+@pytest.mark.parametrize("curve", [OWN, OPENSSL], ids=["own", "openssl"])
+def test_each_private_key_signs_for_itself(curve: P256 | OpensslP256) -> None:
+    one, other, digest = (7).to_bytes(32, "big"), (8).to_bytes(32, "big"), bytes(32)
+    for private in (one, other, one):
+        signature = curve.sign(private, digest)
+        assert [curve.verify(curve.public_key(key), digest, signature) for key in (one, other)] == [private == one, private == other]
+
+
 def test_this_runtime_computes_with_openssl() -> None:
     assert isinstance(p256(), OpensslP256)

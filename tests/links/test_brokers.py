@@ -1,0 +1,136 @@
+"""The two brokers of the desktop keep the same rules, and say why when they do not start."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from firmware_agent.links.link import LinkSettings, Tls
+from host_sim.brokers import BrokerFailure, EmbeddedBroker, MosquittoBroker, topic
+from host_sim.pki import Credential, TestAuthority
+from tests.links.support import KINDS, TIMEOUT_MS, error_of, is_connected, link_of, settings, soon
+
+ACQUIRER = "acme"
+ORDER = topic(ACQUIRER, "T1", "order")
+REPORT = topic(ACQUIRER, "T1", "report")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_terminal_and_an_acquirer_meet_at_the_embedded_broker(kind: str, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        authority = TestAuthority()
+        broker = EmbeddedBroker(tmp_path, authority, ACQUIRER)
+        await broker.start()
+        try:
+            terminal_settings = settings(broker.port, authority, authority.client("T1"))
+            acquirer_settings = settings(broker.port, authority, authority.client(ACQUIRER))
+            async with link_of(kind, terminal_settings) as terminal, link_of("paho", acquirer_settings) as acquirer:
+                assert await acquirer.connect(TIMEOUT_MS) is False
+                await acquirer.subscribe(topic(ACQUIRER, "+", "report"), TIMEOUT_MS)
+                assert await terminal.connect(TIMEOUT_MS) is False
+                await terminal.subscribe(ORDER, TIMEOUT_MS)
+                for filter_ in (topic(ACQUIRER, "T2", "order"), "#", topic(ACQUIRER, "+", "order"), REPORT):
+                    assert (await error_of(terminal.subscribe(filter_, TIMEOUT_MS))).code == "E_REFUSED", filter_
+                await terminal.publish(topic(ACQUIRER, "T2", "report"), b"as T2", False, TIMEOUT_MS)
+                await terminal.publish(REPORT, b"as T1", False, TIMEOUT_MS)
+                message = await soon(acquirer.receive())
+                assert message.payload == b"as T1"
+                await acquirer.acknowledge(message)
+                await acquirer.publish(ORDER, b"1", False, TIMEOUT_MS)
+                message = await soon(terminal.receive())
+                assert (message.topic, message.payload) == (ORDER, b"1")
+                await terminal.acknowledge(message)
+                await terminal.disconnect()
+                await acquirer.publish(ORDER, b"2", False, TIMEOUT_MS)
+                assert await terminal.connect(TIMEOUT_MS) is True
+                message = await soon(terminal.receive())
+                assert message.payload == b"2"
+                await broker.restart()
+                assert (await error_of(terminal.receive())).code == "E_OFFLINE"
+                assert await terminal.connect(TIMEOUT_MS) is False
+        finally:
+            await broker.stop()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_embedded_broker_demands_a_certificate(kind: str, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        authority = TestAuthority()
+        broker = EmbeddedBroker(tmp_path, authority, ACQUIRER)
+        await broker.start()
+        try:
+            stranger = TestAuthority().client("T1")
+            for credential in (Tls(authority.certificate_der, b"", b"", "localhost"), _tls(authority, stranger)):
+                async with link_of(kind, LinkSettings("127.0.0.1", broker.port, "T1", 30, credential)) as link:
+                    assert (await error_of(link.connect(TIMEOUT_MS))).code in ("E_TLS", "E_OFFLINE")
+                    assert not await is_connected(link)
+        finally:
+            await broker.stop()
+
+    asyncio.run(scenario())
+
+
+def test_the_embedded_broker_judges_a_taken_over_session_by_the_certificate_at_hand(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        authority = TestAuthority()
+        broker = EmbeddedBroker(tmp_path, authority, ACQUIRER)
+        await broker.start()
+        try:
+            own = settings(broker.port, authority, authority.client("T1"))
+            thief = LinkSettings("127.0.0.1", broker.port, "T1", 30, _tls(authority, authority.client("T2")))
+            async with link_of("paho", own) as terminal, link_of("paho", thief) as other:
+                await terminal.connect(TIMEOUT_MS)
+                await terminal.disconnect()
+                await other.connect(TIMEOUT_MS)
+                assert (await error_of(other.subscribe(ORDER, TIMEOUT_MS))).code == "E_REFUSED"
+        finally:
+            await broker.stop()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.needs("mosquitto")
+def test_mosquitto_that_cannot_start_says_why(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        authority = TestAuthority()
+        first = MosquittoBroker(tmp_path / "first", authority, ACQUIRER)
+        await first.start()
+        second = MosquittoBroker(tmp_path / "second", authority, ACQUIRER)
+        second.port = first.port
+        try:
+            with pytest.raises(BrokerFailure, match="Address already in use"):
+                await second.start()
+        finally:
+            await first.stop()
+            await second.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_mosquitto_that_is_not_there_says_so(tmp_path: Path) -> None:
+    broker = MosquittoBroker(tmp_path, TestAuthority(), ACQUIRER, program="no-such-mosquitto")
+    with pytest.raises(BrokerFailure, match="no-such-mosquitto cannot be started"):
+        asyncio.run(broker.start())
+
+
+def test_an_embedded_broker_that_cannot_start_says_why(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        first = EmbeddedBroker(tmp_path / "first", TestAuthority(), ACQUIRER)
+        await first.start()
+        second = EmbeddedBroker(tmp_path / "second", TestAuthority(), ACQUIRER)
+        second.port = first.port
+        try:
+            with pytest.raises(BrokerFailure, match="address already in use"):
+                await second.start()
+        finally:
+            await first.stop()
+
+    asyncio.run(scenario())
+
+
+def _tls(authority: TestAuthority, credential: Credential) -> Tls:
+    return Tls(authority.certificate_der, credential.certificate_der, credential.private_key_der, "localhost")
