@@ -35,9 +35,9 @@ def sync(file: object) -> None:
 def p256() -> "P256":
     """ECDSA on P-256: the `cryptography` package on CPython, the project's own code on MicroPython. Build once and keep it."""
     if MICROPYTHON:
-        from hal.drivers import p256 as own
+        from hal.drivers.p256 import P256
 
-        return own.P256()
+        return P256()
     from hal.drivers.p256_openssl import OpensslP256
 
     return OpensslP256()

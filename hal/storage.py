@@ -1,9 +1,9 @@
 """Contract: storage. Flat files of bytes that grow at the end; what the power-safe store is built on.
 
-Level 1: `names()` lists the files; `size(name)` bytes; `read(name, offset, length)` gives at most length bytes; `append(name, data)` adds at the end,
-  making the file where it is not, and is durable when it returns; `remove(name)` (no error when it is not there).
-A power cut in the middle of `append` leaves any prefix of `data`. Nothing is ever written in place. Names are [a-z0-9._-], at most 32 characters.
-Raises DeviceError: E_NOEXIST (read, size), E_FAILURE (the medium is full or broken).
+Level 1: `names()` lists the files; `size(name)` bytes; `read(name, offset, length)` gives at most length bytes; `append(name, data)` adds
+  at the end, making the file where it is not, and is durable when it returns; `remove(name)` (no error when it is not there).
+A power cut in the middle of `append` leaves any prefix of `data`. Nothing is ever written in place. Names are [a-z0-9._-], at most 32
+characters. Raises DeviceError: E_NOEXIST (read, size), E_FAILURE (the medium is full or broken).
 """
 
 from hal.contract import Contract

@@ -1,4 +1,4 @@
-"""What the factory and the first installation put into a terminal: keys made inside it, names, certificates, settings, and its first state."""
+"""What factory and installer put into a terminal: keys made inside it, names, certificates, settings, and its first state."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ async def provision(
     hal: with storage and secure element; they are brought up here.
     """
     element = hal.secure_element
-    for device in (hal.storage, hal.secure_element):
-        device.open()  # type: ignore[attr-defined]  # the life cycle of hal.device
-        device.claim()  # type: ignore[attr-defined]
-        await device.enable()  # type: ignore[attr-defined]
+    for device in hal.devices():
+        if device.kind in ("storage", "secure_element"):
+            device.open()
+            device.claim()
+            await device.enable()
     public_key = await element.generate_key(SLOT)
     transport_private, transport_public = await element.transport_key()
     identity = Identity(

@@ -3,8 +3,8 @@
 import asyncio
 import time
 
-import machine
-import network
+import machine  # type: ignore[import-not-found]
+import network  # type: ignore[import-not-found]
 
 from boards.esp32s3_counter.board import build
 from firmware_agent.agent import Agent
@@ -16,7 +16,7 @@ DATA_FOLDER = "data"
 
 
 async def main() -> None:
-    platform = Platform(machine, network, time, asyncio.sleep_ms, Files(DATA_FOLDER))
+    platform = Platform(machine, network, time, asyncio.sleep_ms, Files(DATA_FOLDER))  # type: ignore[attr-defined]
     await Agent(build(platform), MqttStreamLink, print).run()
 
 

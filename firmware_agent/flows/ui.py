@@ -31,7 +31,7 @@ class Ui:
             self._view.draw(page)
 
     async def ask(self, page: "Page", outdated: "Callable[[], bool]", further_keys: "tuple[str, ...]" = ()) -> str:
-        """Show the page until one of its choices, or of the further keys, is pressed, and give that key; '' when it is out of date before."""
+        """Show the page until one of its choices, or of the further keys, is pressed: that key; '' when it is out of date before."""
         self.show(page)
         keys = [choice[0] for choice in page.choices]
         keys.extend(further_keys)

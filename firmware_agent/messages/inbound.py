@@ -1,4 +1,4 @@
-"""Judges every message from the acquirer before anything else sees it: whose it is, for whom, on which topic, how old, and whether it is new.
+"""Judges each message from the acquirer before anything else sees it: whose it is, for whom, on which topic, how old, whether it is new.
 
 The judge changes nothing: the agent persists the accepted sequence together with what the message does.
 """

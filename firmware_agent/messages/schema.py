@@ -1,8 +1,8 @@
 """Every message of both directions as tables: encoder, decoder and docs/wire-format.md all come from here.
 
 A payload is a map of claims, by their CWT and EAT numbers (RFC 8392, RFC 9711), and one private claim that carries the message proper:
-[version, kind, sequence, body]. The body is a map of the kind's fields by number. A field that is not known is kept; a negative number marks
-a field that must be understood, so an unknown negative one is refused.
+[version, kind, sequence, body]. The body is a map of the kind's fields by number. A field that is not known is kept; a negative number
+marks a field that must be understood, so an unknown negative one is refused.
 """
 
 VERSION = 1

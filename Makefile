@@ -1,0 +1,57 @@
+# Everything a person does with this repository; `make help` lists it. Sets itself up in .venv.
+
+PYTHON ?= python3
+RUNTIME ?= micropython
+SCREENS ?= zh-CN
+SCENARIO ?= scenarios/violation.yaml
+PYTEST_ARGUMENTS ?=
+
+BIN := .venv/bin
+MARK_SIM := .venv/.installed-sim
+MARK_TEST := .venv/.installed-test
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check font wire-format system-programs lock clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+demo: $(MARK_SIM) ## a whole recovery, told as it happens (RUNTIME=cpython, SCREENS=en, SCENARIO=file)
+	$(BIN)/reinstate run $(SCENARIO) --runtime $(RUNTIME) --lang $(SCREENS)
+
+test: $(MARK_TEST) system-programs ## all tests, on both runtimes, in random order
+	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGUMENTS)
+
+check: $(MARK_TEST) ## style, types, and that generated files are current
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python tools/check_texts.py
+	$(BIN)/python tools/build_wire_format.py --check
+	@if [ -e /usr/share/unifont/unifont.hex ]; then $(BIN)/python tools/build_font.py --check; else echo "font not checked: install the Debian package unifont"; fi
+
+font: $(MARK_SIM) ## build the bitmap font from the texts (needs GNU Unifont)
+	$(BIN)/python tools/build_font.py
+
+wire-format: $(MARK_SIM) ## write docs/wire-format.md from the schema
+	$(BIN)/python tools/build_wire_format.py
+
+system-programs: ## what the tests need besides Python: installed where this runs as root on Debian
+	@sh tools/system_programs.sh
+
+lock: $(MARK_TEST) ## write requirements.lock from what is installed
+	$(BIN)/pip freeze --exclude-editable --exclude reinstate | LC_ALL=C sort -f > requirements.lock
+
+clean: ## remove .venv and caches
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "reinstate: Python 3.11 or newer is needed; name one: make PYTHON=/path/to/python3.12"; exit 2; }
+	@$(PYTHON) -m venv .venv || { echo "reinstate: this Python has no venv (on Debian: apt install python3-venv)"; exit 2; }
+
+$(MARK_SIM): $(BIN)/python setup.cfg requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[sim]'
+	@touch $@
+
+$(MARK_TEST): $(BIN)/python setup.cfg requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[sim,linux,test,dev]'
+	@touch $@ $(MARK_SIM)
