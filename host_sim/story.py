@@ -329,7 +329,7 @@ class Story:
         if kind == "other_terminal":
             return own, (await acquirer.signed("order", NEIGHBOUR, order))[1]
         if kind == "expired":
-            return await acquirer.signed("order", TERMINAL, order, expires=self._clock.wall_s() - 1)
+            return await acquirer.signed("order", TERMINAL, order, expires=self._clock.wall_s() - 60)
         if kind == "moved":
             return topic(ACQUIRER, TERMINAL, "status"), (await acquirer.signed("order", TERMINAL, order))[1]
         if kind == "repeated":

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 SLOT = 0
 ORDER_LIFETIME_S = 24 * 3600
 ANSWER_TIMEOUT_MS = 10000
+RECONNECT_S = 1
 RESEND_S = 5  # a broker may lose a session, and with it what it had acknowledged
 SEEN_SEQUENCES = 1024  # how far back duplicates are recognised, per terminal
 
@@ -122,7 +123,15 @@ class Acquirer:
     # The connection.
 
     async def run(self, link: Link) -> None:
-        """Listen to all terminals until cancelled or until the link is lost (LinkError)."""
+        """Listen to all terminals until cancelled; connects again whenever the link is lost."""
+        while True:
+            try:
+                await self._listen(link)
+            except LinkError as error:
+                self._told(f"link {error}")
+            await asyncio.sleep(RECONNECT_S)
+
+    async def _listen(self, link: Link) -> None:
         await link.connect(ANSWER_TIMEOUT_MS)
         for kind in KINDS:
             if kind.direction == UP:
@@ -329,15 +338,13 @@ def _summary(name: str, body: dict[str, Any]) -> str:
 
 @contextlib.asynccontextmanager
 async def running(acquirer: Acquirer, link: Link) -> AsyncIterator[asyncio.Task[None]]:
-    """The acquirer connected, for the time of a `with` block; gives its task, which ends only by an error."""
+    """The acquirer connected, for the time of a `with` block; gives its task, which ends only by a defect.
+
+    Raises TimeoutError when it cannot connect.
+    """
     task = asyncio.create_task(acquirer.run(link))
     try:
-        connected = asyncio.create_task(acquirer.wait_until(lambda: acquirer.connected, ANSWER_TIMEOUT_MS / 1000))
-        await asyncio.wait((task, connected), return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            connected.cancel()
-            task.result()
-        await connected
+        await acquirer.wait_until(lambda: acquirer.connected, ANSWER_TIMEOUT_MS / 1000)
         yield task
     finally:
         task.cancel()

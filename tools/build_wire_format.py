@@ -1,0 +1,301 @@
+"""Writes docs/wire-format.md: what goes over the wire, from the tables that encoder, decoder and judge work with.
+
+    python tools/build_wire_format.py [--check]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from firmware_agent.messages import cbor, cose, schema  # noqa: E402
+from firmware_agent.messages.inbound import REFUSALS, RESULT_GOOD  # noqa: E402
+from firmware_agent.state.reasons import ACTOR_HOST, ACTOR_POI, REASON_KINDS  # noqa: E402
+from hal.drivers.p256 import P256  # noqa: E402
+
+DOCUMENT = ROOT / "docs" / "wire-format.md"
+
+# Claim -> its name, its type, in which direction it has to be there, and what it says.
+CLAIMS = {
+    schema.CLAIM_ISSUER: ("iss", "text, 1..64", "down", "the acquirer, as in the topic"),
+    schema.CLAIM_SUBJECT: ("sub", "text, 1..64", "both", "the terminal that the message is from, or for, as in the topic"),
+    schema.CLAIM_EXPIRES: ("exp", "uint", "down", "Unix seconds; the message means nothing after this time"),
+    schema.CLAIM_ISSUED_AT: ("iat", "uint", "", "Unix seconds; up: when the message was queued, absent where the clock was not set"),
+    schema.CLAIM_BOOT_COUNT: ("bootcount", "uint", "", "up: in which boot of the terminal the message was queued"),
+    schema.CLAIM_MESSAGE: ("(private use)", "list of 4", "both", "the message proper: `[version, kind, sequence, body]`"),
+}
+
+# Refusal -> what was wrong: of the envelope, of the signature, of the payload, and of what it asks for.
+REFUSAL_TEXTS = {
+    "too_long": f"longer than {cose.MAX_LENGTH} bytes",
+    "not_signed": "CBOR, but no COSE_Sign1 with its tag",
+    "header_twice": "a header parameter is in both headers",
+    "crit": "`crit` is not protected, is empty or no list of labels, or names a parameter that is not there",
+    "unknown_header_critical": "`crit` names a parameter that the terminal does not understand",
+    "algorithm": "`alg` is neither of the two",
+    "key_id": "`kid` is missing or not bytes",
+    "no_payload": "the payload is detached",
+    "signature_length": "the signature is not 64 bytes",
+    "unknown_key": "`kid` names no key of the acquirer that the terminal trusts",
+    "bad_signature": "the signature does not hold",
+    "malformed": "not deterministic CBOR within the bounds, or something is missing, of the wrong type or out of range",
+    "version": f"the version is not {schema.VERSION}",
+    "unknown_kind": "there is no such kind",
+    "critical_field": "the body has an unknown field with a negative number",
+    "wrong_direction": "a kind that goes up came down",
+    "wrong_terminal": "it is for another terminal, or from another acquirer",
+    "wrong_topic": "it belongs on another topic of this terminal",
+    "replayed": "its sequence is not higher than the highest accepted so far",
+    "expired": "it has expired by the terminal's clock; with a clock that is not set nothing has expired",
+    "unknown_action": "the action, reason or status does not exist, or the credentials are not for what was applied for",
+}
+
+# The key of RFC 6979, appendix A.2.5: public, so good for an example and for nothing else.
+EXAMPLE_PRIVATE_KEY = bytes.fromhex("c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721")
+EXAMPLE_TOPIC = schema.topic("acq1", "T0000001", "order")
+
+
+class ExampleElement:
+    """Signs with the example key, by deterministic nonces (RFC 6979), so that the document is the same each time."""
+
+    async def sign(self, slot: int, digest: bytes) -> bytes:
+        return P256().sign(EXAMPLE_PRIVATE_KEY, digest)
+
+
+def example_claims() -> schema.Claims:
+    return schema.Claims(
+        schema.kind_named("order"),
+        "T0000001",
+        5,
+        {"action": "lift", "reason": "violation"},
+        issuer="acq1",
+        issued_at=1790000000,
+        expires=1790086400,
+    )
+
+
+def example_message() -> bytes:
+    """The example as it is on the wire."""
+    kid = cose.key_id(P256().public_key(EXAMPLE_PRIVATE_KEY))
+    payload = cbor.encode(example_claims().to_map())
+    return asyncio.run(cose.sign(ExampleElement(), 0, kid, payload, EXAMPLE_TOPIC))  # type: ignore[arg-type]  # all that sign uses
+
+
+def diagnostic(value: object) -> str:
+    """CBOR in diagnostic notation (RFC 8949, chapter 8)."""
+    if isinstance(value, cbor.Tag):
+        return f"{value.number}({diagnostic(value.value)})"
+    if isinstance(value, bytes):
+        return f"h'{value.hex()}'"
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, list):
+        return "[" + ", ".join(map(diagnostic, value)) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{diagnostic(key)}: {diagnostic(item)}" for key, item in value.items()) + "}"
+    return str(value)
+
+
+def document() -> str:
+    """The whole of docs/wire-format.md."""
+    return "\n".join(_lines()) + "\n"
+
+
+def _lines() -> Iterator[str]:
+    yield "# Wire format"
+    yield ""
+    yield "<!-- Made by tools/build_wire_format.py from the tables in firmware_agent/messages/: change those, then `make wire-format`. -->"
+    yield ""
+    yield f"Version {schema.VERSION}. A message is deterministic CBOR, signed as COSE_Sign1, on one MQTT topic, at quality of service 1."
+    yield "MQTT 3.1.1 is enough; the connection is TLS with certificates on both sides, and the terminal's name is its client id and the"
+    yield "common name of its certificate."
+    yield from _topics()
+    yield from _envelope()
+    yield from _payload()
+    for kind in schema.KINDS:
+        yield from _kind(kind)
+    yield from _reasons()
+    yield from _sequences()
+    yield from _receipts()
+    yield from _example()
+
+
+def _topics() -> Iterator[str]:
+    yield from ("", "## Topics", "")
+    yield "Up is from the terminal to the acquirer, down from the acquirer to the terminal. The retain flag of a publication is set for"
+    yield "retained kinds only."
+    yield ""
+    yield from _table(
+        ("topic", "direction", "kind", "retained"),
+        (
+            (f"`{schema.topic('<acquirer>', '<terminal>', kind.leaf)}`", kind.direction, _link(kind), _yes(kind.retained))
+            for kind in schema.KINDS
+        ),
+    )
+
+
+def _envelope() -> Iterator[str]:
+    yield from ("", "## Signature", "")
+    yield "COSE_Sign1 (RFC 9052, section 4.2), **with** its tag 18: `18([protected, unprotected, payload, signature])`."
+    yield ""
+    yield from _table(
+        ("part", "what"),
+        (
+            ("protected", "`{1: alg, 4: kid}`; both have to be here, and nothing that is not signed is ever used"),
+            ("alg", _algorithms()),
+            ("kid", "the first 8 bytes of SHA-256 over the signer's public key, 64 bytes x || y; it only picks among keys trusted already"),
+            ("unprotected", "`{}` is written; what else is there is ignored"),
+            ("payload", "bytes; never detached"),
+            ("signature", "64 bytes r || s"),
+            ("external_aad", "the MQTT topic in UTF-8: moved to another topic, a message is no longer signed"),
+        ),
+    )
+    yield ""
+    yield f"A message is at most {cose.MAX_LENGTH} bytes long. `crit` means what RFC 9052, section 3.1, says; alg, crit and kid are the parameters"
+    yield "that a receiver understands."
+    yield ""
+    yield "CBOR is accepted in its one deterministic form only (RFC 8949, section 4.2.1): shortest heads, definite lengths, sorted keys,"
+    yield f"none twice. No floating point. At most {cbor.MAX_DEPTH} levels and {cbor.MAX_ITEMS} items."
+
+
+def _payload() -> Iterator[str]:
+    yield from ("", "## Claims", "")
+    yield "The payload is a map of claims by their CWT and EAT numbers (RFC 8392, RFC 9711). Claims that are not listed here are ignored."
+    yield ""
+    yield from _table(
+        ("claim", "name", "type", "required", "what"),
+        ((str(number), name, type, required, what) for number, (name, type, required, what) in CLAIMS.items()),
+    )
+    yield from ("", "## Kinds", "")
+    yield f"In the message proper, version is {schema.VERSION}, kind is the number in the headings below, sequence is a uint, and body is a map of"
+    yield "the kind's fields by number. A field that a receiver does not know is kept and changes nothing, unless its number is negative: then the"
+    yield "message is refused. So a later version may add fields, and may mark those without which the rest would mean something else."
+    yield ""
+    yield from _table(
+        ("type", "values"),
+        (
+            (schema.UINT, f"0..{schema.MAX_UINT} (48 bits)"),
+            (schema.TEXT, f"at most {schema.MAX_TEXT} characters"),
+            (schema.BYTES, f"at most {schema.MAX_BYTES} bytes"),
+            (schema.BOOL, "false, true"),
+            (schema.LIST, "a list; its items as described at the field"),
+        ),
+    )
+
+
+def _kind(kind: schema.Kind) -> Iterator[str]:
+    yield from ("", f"### {_heading(kind)}", "")
+    yield f"{kind.what} Topic `.../{kind.leaf}`, {kind.direction}, {'retained' if kind.retained else 'not retained'}."
+    yield ""
+    yield from _table(
+        ("field", "name", "type", "required", "what"),
+        ((str(field.number), field.name, field.type, _yes(field.required), field.what) for field in kind.fields),
+    )
+
+
+def _reasons() -> Iterator[str]:
+    yield from ("", "## Reasons of a suspension", "")
+    yield "In the lists of a state and an application a reason goes by its number, in an order by its code."
+    yield f"Its actor is `{ACTOR_HOST}` (the acquirer ordered it) or `{ACTOR_POI}` (the terminal found it)."
+    yield "In `[number, actor, since, until, component, case, note]` the times are Unix seconds, 0 where not known; the other three are texts, empty where there is nothing to say."
+    yield ""
+    yield from _table(
+        ("number", "code", "an application is reviewed", "new keys are due"),
+        ((str(kind.number), f"`{kind.code}`", _yes(kind.review), _yes(kind.registration)) for kind in REASON_KINDS),
+    )
+
+
+def _sequences() -> Iterator[str]:
+    yield from ("", "## Sequences", "")
+    yield "**Down.** All messages to one terminal, of every kind, share one sequence that starts at 1 or above and only grows. The terminal"
+    yield "accepts a message only if its sequence is higher than the highest accepted so far, which it keeps across power cuts, in the same"
+    yield "write as what the message does. So the acquirer keeps one message in flight for each terminal, and repeats it, byte for byte,"
+    yield "until its receipt is there."
+    yield ""
+    yield "**Up.** All messages of one terminal, of every kind, share one sequence that only grows, across boots too; it may have gaps."
+    yield "A message is fixed in its sequence and boot count when it is queued, and is signed when it is sent. The broker delivers at least"
+    yield "once: a second message with the same sequence is a duplicate, though its signature may differ. Of two states the one with the"
+    yield "higher sequence is the newer."
+    yield ""
+    yield "**Last will.** The terminal leaves a state with `link` = `lost` as its MQTT will, signed before it connects. The will takes a"
+    yield "sequence of its own, and this number is the connection's number: `connection` in the will, and in each state that is queued after."
+    yield "The first state of a connection is newer than the will by its sequence, so a will cannot be judged by it."
+    yield "It counts only if its `connection` is that of the newest state known: a will that arrives late, after the terminal is back on"
+    yield "a newer connection, says nothing about that one."
+
+
+def _receipts() -> Iterator[str]:
+    yield from ("", "## Receipts", "")
+    yield f"Each message that arrives on one of the terminal's topics is answered by a receipt. Its `result` is `{RESULT_GOOD}`, or the"
+    yield "ISO 20022 TerminalManagementActionResult of the refusal. A message that was refused changed nothing. A message that arrives again after it"
+    yield "was accepted is answered with `replayed`; `of` names it, and `highest` tells that it was taken before."
+    yield ""
+    yield from _table(
+        ("refusal", "result", "what was wrong"),
+        ((f"`{word}`", REFUSALS[word], text) for word, text in REFUSAL_TEXTS.items()),
+    )
+
+
+def _example() -> Iterator[str]:
+    message = example_message()
+    hexadecimal = message.hex()
+    yield from ("", "## Example", "")
+    yield f"The order to lift a violation, on `{EXAMPLE_TOPIC}`, signed with the key of RFC 6979, appendix A.2.5; {len(message)} bytes:"
+    yield ""
+    yield "```"
+    yield from (hexadecimal[start : start + 100] for start in range(0, len(hexadecimal), 100))
+    yield "```"
+    envelope = cose.parse(message)
+    yield ""
+    yield "Its protected header and its payload in diagnostic notation:"
+    yield ""
+    yield "```"
+    yield diagnostic(cbor.decode(envelope.protected))
+    yield diagnostic(cbor.decode(envelope.payload))
+    yield "```"
+
+
+def _heading(kind: schema.Kind) -> str:
+    return f"{kind.number} {kind.name}"
+
+
+def _link(kind: schema.Kind) -> str:
+    return f"[{kind.name}](#{_heading(kind).replace(' ', '-')})"
+
+
+def _algorithms() -> str:
+    accepted = f"`{cose.ALG_ESP256}` and `{cose.ALG_ES256}` (ES256, RFC 9053) are accepted"
+    return f"`{cose.ALG_ESP256}` (ESP256, RFC 9864) is written; {accepted}, and both mean ECDSA on P-256 with SHA-256"
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else ""
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    for row in (head, ("---",) * len(head), *rows):
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Write docs/wire-format.md from the tables in firmware_agent/messages/.")
+    parser.add_argument("--output", type=Path, default=DOCUMENT, help="the document (default: %(default)s)")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the document is not current")
+    options = parser.parse_args(arguments)
+    text = document()
+    if not options.check:
+        options.output.write_text(text, encoding="utf-8")
+    elif not options.output.is_file() or options.output.read_text(encoding="utf-8") != text:
+        print(f"{options.output.name} is not current: run python tools/build_wire_format.py", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
