@@ -1,9 +1,12 @@
 """The agent's memory: a small key-value store on an append-only log, which a power cut leaves old or new and never neither.
 
-A segment is one file, `store.<generation>`: records of [length u16][CRC-32 u32][body], big-endian. The body's first byte says what it is: the
-segment's head, a batch of changes (all of it counts, or none), or the mark that a segment is complete. When a segment is full, what is
-still valid is written to the next generation, that is marked complete, and only then the old one is removed. On opening, the newest
+A segment is one file, `store.<generation>`: records of [length u16][CRC-32 u32][body], big-endian. The body's first byte says what it
+is: the segment's head, a batch of changes (all of it counts, or none), or the mark that a segment is complete. When a segment is full,
+what is still valid is written to the next generation, that is marked complete, and only then the old one is removed. On opening, the newest
 complete generation counts. A store in which no generation is complete is reported, never formatted.
+
+Records that rotted are counted and skipped, and what stands behind them is found again. After an append that failed, or was cut off, nobody
+knows how the segment ends: it is not written to again, and the next change begins with a new generation.
 """
 
 import binascii
@@ -21,8 +24,12 @@ PREFIX = "store."
 _HEAD = 0x48  # 'H': format u8, generation u32
 _BATCH = 0x42  # 'B': changes, each [key length u8][key][value length u16, 0xFFFF = removed][value]
 _COMPLETE = 0x43  # 'C'
+_BODIES = (_HEAD, _BATCH, _COMPLETE)
 _REMOVED = 0xFFFF
 _FRAME_BYTES = 6
+_RECORD_BYTES = _FRAME_BYTES + 1 + 3  # of a record with one change, without its key and value
+_EMPTY_BYTES = 2 * _FRAME_BYTES + 6 + 1  # a segment with its head and its mark, and nothing in it
+_SEARCH_BYTES = 256  # looked at in one piece for the next whole record
 MAX_KEY_BYTES = 32
 MAX_VALUE_BYTES = 8192
 MAX_BATCH_BYTES = 16384
@@ -37,7 +44,10 @@ class StoreError(Exception):
 
 
 class Store:
-    """storage: an enabled storage device; segment_bytes: a segment that grows past it is compacted when half of it is stale."""
+    """storage: an enabled storage device; segment_bytes: a segment that grows past it is compacted when half of it is stale.
+
+    The medium needs room for two segments, each of segment_bytes, or of twice what is stored, whichever is more.
+    """
 
     def __init__(self, storage: "Storage", segment_bytes: int = 65536) -> None:
         self._storage = storage
@@ -46,7 +56,8 @@ class Store:
         self._generation = 0
         self._end = 0
         self._live_bytes = 0
-        self.damaged = 0  # records whose CRC was wrong: bit rot, not a torn tail
+        self._end_is_sure = True
+        self.damaged = 0  # places in the segment that rotted: not a torn tail
 
     def open(self) -> None:
         """Find the newest complete generation and index it; finish or undo what a power cut interrupted.
@@ -64,7 +75,7 @@ class Store:
         if place is None:
             return None
         try:
-            return self._storage.read(self._name(self._generation), place[0], place[1])
+            return self._storage.read(_name(self._generation), place[0], place[1])
         except DeviceError as error:
             raise StoreError("medium", str(error))
 
@@ -86,15 +97,15 @@ class Store:
         Raises StoreError 'too_large' (nothing is written) or 'medium' (full or broken).
         """
         body = _batch(changes)
-        if self._end + len(body) > self._segment_bytes and self._end > 2 * self._live_bytes:
-            self._compact()
-        offset = self._end + _FRAME_BYTES
         try:
-            self._append(self._name(self._generation), body)
+            if not self._end_is_sure or (self._end + len(body) > self._segment_bytes and self._end > 2 * self._live_bytes):
+                self._compact()
+            self._end_is_sure = False
+            self._append(_name(self._generation), body)
         except DeviceError as error:
-            # How much of the record is on the medium is not known: only a new segment is sure to be readable to its end.
-            self._compact()
             raise StoreError("medium", str(error))
+        self._end_is_sure = True
+        offset = self._end + _FRAME_BYTES
         self._end += _FRAME_BYTES + len(body)
         self._apply(body, offset)
 
@@ -103,61 +114,91 @@ class Store:
     def _open(self) -> None:
         generations = []
         for name in self._storage.names():
-            if name.startswith(PREFIX):
-                try:
-                    generations.append(int(name[len(PREFIX) :], 16))
-                except ValueError:
-                    continue  # not a segment of ours: left alone
+            generation = _generation_of(name)
+            if generation:
+                generations.append(generation)
         generations.sort(reverse=True)
-        chosen = 0
-        torn = False
         for generation in generations:
-            complete, torn = self._read_segment(generation)
-            if complete:
-                chosen = generation
-                break
-        if not chosen:
-            # A power cut while the very first segment was made leaves generation 1 alone and incomplete: nothing was ever stored.
-            if generations not in ([], [1]):
-                raise StoreError("corrupt", "no complete segment among %d" % len(generations))
-            for generation in generations:
-                self._storage.remove(self._name(generation))
-            self._index = {}
-            self._write_segment(1)
-            return
-        self._generation = chosen
-        for generation in generations:
-            if generation != chosen:
-                self._storage.remove(self._name(generation))
-        if torn:
-            self._compact()  # what is appended behind a torn tail could not be read again
-
-    def _read_segment(self, generation: int) -> "tuple[bool, bool]":
-        """Index one segment: (complete, torn tail)."""
-        name = self._name(generation)
-        size = self._storage.size(name)
+            complete = self._read_segment(generation)
+            # The oldest stays until the next is complete, so it is complete itself: where it holds anything, its mark has rotted.
+            if complete or (generation == generations[-1] and self._index):
+                if not complete:
+                    self.damaged = max(self.damaged, 1)
+                self._generation = generation
+                for other in generations:
+                    if other != generation:
+                        self._storage.remove(_name(other))
+                return
+        # A power cut while the very first segment was made leaves it alone and incomplete: nothing was ever stored.
+        if generations == [1] and self._storage.size(_name(1)) < _EMPTY_BYTES:
+            generations = []
+        if generations:
+            raise StoreError("corrupt", "no complete segment among %d" % len(generations))
         self._index = {}
         self._live_bytes = 0
         self.damaged = 0
+        self._write_segment(1)
+
+    def _read_segment(self, generation: int) -> bool:
+        """Index one segment; whether it is complete."""
+        name = _name(generation)
+        size = self._storage.size(name)
+        self._index = {}
+        self._live_bytes = 0
+        self._end_is_sure = True
+        self.damaged = 0
         offset = 0
         complete = False
-        while size - offset >= _FRAME_BYTES:
-            length, crc = struct.unpack(">HI", self._storage.read(name, offset, _FRAME_BYTES))
-            if length == 0 or offset + _FRAME_BYTES + length > size:
-                break
-            body = self._storage.read(name, offset + _FRAME_BYTES, length)
-            if binascii.crc32(body) & 0xFFFFFFFF != crc:
-                self.damaged += 1
-            elif body[0] == _HEAD:
+        while offset < size:
+            body = self._body_at(name, offset, size)
+            if body is None:
+                following = self._record_behind(name, offset, size)
+                if following < size or self._frame_at(name, offset, size)[0] == size:
+                    self.damaged += 1
+                self._end_is_sure = following < size  # what is appended behind a torn tail could not be read again
+                offset = following
+                continue
+            if body[0] == _HEAD:
                 if body[1] > FORMAT:
                     raise StoreError("newer", "format %d, this agent reads %d" % (body[1], FORMAT))
             elif body[0] == _COMPLETE:
                 complete = True
             else:
                 self._apply(body, offset + _FRAME_BYTES)
-            offset += _FRAME_BYTES + length
+            offset += _FRAME_BYTES + len(body)
         self._end = offset
-        return complete, offset != size
+        return complete
+
+    def _frame_at(self, name: str, offset: int, size: int) -> "tuple[int, int, int]":
+        """Of the record at `offset`: its end, by its own length, 0 where that cannot be; its CRC; the first byte of its body."""
+        if size - offset <= _FRAME_BYTES:
+            return 0, 0, 0
+        length, crc, kind = struct.unpack(">HIB", self._storage.read(name, offset, _FRAME_BYTES + 1))
+        end = offset + _FRAME_BYTES + length
+        return (end if length and end <= size else 0), crc, kind
+
+    def _body_at(self, name: str, offset: int, size: int) -> "bytes | None":
+        """The body of the record at `offset`, None where there is no whole one."""
+        end, crc, kind = self._frame_at(name, offset, size)
+        if not end or kind not in _BODIES:
+            return None
+        body = self._storage.read(name, offset + _FRAME_BYTES, end - offset - _FRAME_BYTES)
+        return body if binascii.crc32(body) & 0xFFFFFFFF == crc else None
+
+    def _record_behind(self, name: str, offset: int, size: int) -> int:
+        """The offset of the first whole record behind a damaged one, or `size`."""
+        end = self._frame_at(name, offset, size)[0]
+        if end and (end == size or self._body_at(name, end, size) is not None):
+            return end
+        # Its length is not to be trusted either: look for what begins like a record, and is one.
+        start = offset + 1
+        while size - start > _FRAME_BYTES:
+            window = self._storage.read(name, start, _SEARCH_BYTES + _FRAME_BYTES)
+            for index in range(len(window) - _FRAME_BYTES):
+                if window[index + _FRAME_BYTES] in _BODIES and self._body_at(name, start + index, size) is not None:
+                    return start + index
+            start += _SEARCH_BYTES
+        return size
 
     def _apply(self, body: bytes, offset: int) -> None:
         """Index the changes of one batch whose body lies at `offset`."""
@@ -170,16 +211,13 @@ class Store:
             at += 2
             old = self._index.pop(key, None)
             if old is not None:
-                self._live_bytes -= old[1] + len(key) + 3
+                self._live_bytes -= old[1] + key_length + _RECORD_BYTES
             if length != _REMOVED:
                 self._index[key] = (offset + at, length)
-                self._live_bytes += length + key_length + 3
+                self._live_bytes += length + key_length + _RECORD_BYTES
                 at += length
 
     # Writing.
-
-    def _name(self, generation: int) -> str:
-        return PREFIX + "%08x" % generation
 
     def _append(self, name: str, body: bytes) -> None:
         frame = struct.pack(">HI", len(body), binascii.crc32(body) & 0xFFFFFFFF)
@@ -187,16 +225,16 @@ class Store:
 
     def _compact(self) -> None:
         """Write what is valid to the next generation, mark it complete, then retire the old one."""
-        try:
-            old = self._generation
-            self._write_segment(old + 1)
-            self._storage.remove(self._name(old))
-        except DeviceError as error:
-            raise StoreError("medium", str(error))
+        # If this fails, a next generation may be complete already: nothing may be added to this one, which it would hide.
+        self._end_is_sure = False
+        old = self._generation
+        self._write_segment(old + 1)
+        self._end_is_sure = True
+        self._storage.remove(_name(old))
 
     def _write_segment(self, generation: int) -> None:
-        name = self._name(generation)
-        source = self._name(self._generation)
+        name = _name(generation)
+        source = _name(self._generation)
         self._storage.remove(name)  # a leftover of an earlier attempt
         end = 0
         index: dict[str, tuple[int, int]] = {}
@@ -214,6 +252,21 @@ class Store:
         self._generation = generation
         self._index = index
         self._end = end
+
+
+def _name(generation: int) -> str:
+    return PREFIX + "%08x" % generation
+
+
+def _generation_of(name: str) -> int:
+    """0 for a file that is no segment of ours, which is left alone."""
+    if not name.startswith(PREFIX):
+        return 0
+    try:
+        generation = int(name[len(PREFIX) :], 16)
+    except ValueError:
+        return 0
+    return generation if generation > 0 and name == _name(generation) else 0
 
 
 def _batch(changes: "list[tuple[str, bytes | None]]") -> bytes:

@@ -26,7 +26,7 @@ from host_sim.reading import text_of_picture, text_of_raster
 RUNTIMES = ("micropython", "cpython")
 SHIPPED = ("firmware_agent", "hal", "boards")  # what goes on the device
 OVERLAY = Path(__file__).parent / "machine" / "overlay"
-HEAP_BYTES = 1_000_000  # what an ESP32-S3 without PSRAM could not give, and one with PSRAM has eight times over; words here are 64 bit
+HEAP_BYTES = 768_000  # words here are 64 bit: about twice what a microcontroller needs; compiling the sources is included
 DATA_FOLDER = "data"  # as in the board's main.py
 STOP_TIMEOUT_S = 5
 

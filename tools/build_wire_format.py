@@ -8,12 +8,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from firmware_agent.links.link import MAX_PAYLOAD_BYTES  # noqa: E402
 from firmware_agent.messages import cbor, cose, schema  # noqa: E402
 from firmware_agent.messages.inbound import REFUSALS, RESULT_GOOD  # noqa: E402
 from firmware_agent.state.reasons import ACTOR_HOST, ACTOR_POI, REASON_KINDS  # noqa: E402
@@ -112,9 +114,11 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "<!-- Made by tools/build_wire_format.py from the tables in firmware_agent/messages/: change those, then `make wire-format`. -->"
     yield ""
-    yield f"Version {schema.VERSION}. A message is deterministic CBOR, signed as COSE_Sign1, on one MQTT topic, at quality of service 1."
-    yield "MQTT 3.1.1 is enough; the connection is TLS with certificates on both sides, and the terminal's name is its client id and the"
-    yield "common name of its certificate."
+    yield from _prose(
+        f"""Version {schema.VERSION}. A message is deterministic CBOR, signed as COSE_Sign1, on one MQTT topic, at quality of service
+        1. MQTT 3.1.1 is enough. The connection is TLS with certificates on both sides; the terminal's name is its client id and
+        the common name of its certificate."""
+    )
     yield from _topics()
     yield from _envelope()
     yield from _payload()
@@ -128,8 +132,10 @@ def _lines() -> Iterator[str]:
 
 def _topics() -> Iterator[str]:
     yield from ("", "## Topics", "")
-    yield "Up is from the terminal to the acquirer, down from the acquirer to the terminal. The retain flag of a publication is set for"
-    yield "retained kinds only."
+    yield from _prose(
+        """Up is from the terminal to the acquirer, down from the acquirer to the terminal. The retain flag of a publication is set
+        for retained kinds only."""
+    )
     yield ""
     yield from _table(
         ("topic", "direction", "kind", "retained"),
@@ -157,11 +163,16 @@ def _envelope() -> Iterator[str]:
         ),
     )
     yield ""
-    yield f"A message is at most {cose.MAX_LENGTH} bytes long. `crit` means what RFC 9052, section 3.1, says; alg, crit and kid are the parameters"
-    yield "that a receiver understands."
+    yield from _prose(
+        f"""A message is at most {cose.MAX_LENGTH} bytes long; a terminal closes the connection on which a publication of more than
+        {MAX_PAYLOAD_BYTES} bytes arrives. `crit` means what RFC 9052, section 3.1, says; alg, crit and kid are the parameters
+        that a receiver understands."""
+    )
     yield ""
-    yield "CBOR is accepted in its one deterministic form only (RFC 8949, section 4.2.1): shortest heads, definite lengths, sorted keys,"
-    yield f"none twice. No floating point. At most {cbor.MAX_DEPTH} levels and {cbor.MAX_ITEMS} items."
+    yield from _prose(
+        f"""CBOR is accepted in its one deterministic form only (RFC 8949, section 4.2.1): shortest heads, definite lengths, sorted
+        keys, none twice. No floating point. At most {cbor.MAX_DEPTH} levels and {cbor.MAX_ITEMS} items."""
+    )
 
 
 def _payload() -> Iterator[str]:
@@ -173,9 +184,12 @@ def _payload() -> Iterator[str]:
         ((str(number), name, type, required, what) for number, (name, type, required, what) in CLAIMS.items()),
     )
     yield from ("", "## Kinds", "")
-    yield f"In the message proper, version is {schema.VERSION}, kind is the number in the headings below, sequence is a uint, and body is a map of"
-    yield "the kind's fields by number. A field that a receiver does not know is kept and changes nothing, unless its number is negative: then the"
-    yield "message is refused. So a later version may add fields, and may mark those without which the rest would mean something else."
+    yield from _prose(
+        f"""In the message proper, version is {schema.VERSION}, kind is the number in the headings below, sequence is a uint, and body
+        is a map of the kind's fields by number. A field that a receiver does not know changes nothing, unless its number is
+        negative: then the message is refused. So a later version may add fields, and may mark those without which the rest would
+        mean something else."""
+    )
     yield ""
     yield from _table(
         ("type", "values"),
@@ -201,9 +215,12 @@ def _kind(kind: schema.Kind) -> Iterator[str]:
 
 def _reasons() -> Iterator[str]:
     yield from ("", "## Reasons of a suspension", "")
-    yield "In the lists of a state and an application a reason goes by its number, in an order by its code."
-    yield f"Its actor is `{ACTOR_HOST}` (the acquirer ordered it) or `{ACTOR_POI}` (the terminal found it)."
-    yield "In `[number, actor, since, until, component, case, note]` the times are Unix seconds, 0 where not known; the other three are texts, empty where there is nothing to say."
+    yield from _prose(
+        f"""In the lists of a state and an application a reason goes by its number, in an order by its code. Its actor is
+        `{ACTOR_HOST}` (the acquirer ordered it) or `{ACTOR_POI}` (the terminal found it). In [number, actor, since, until,
+        component, case, note] the times are Unix seconds, 0 where not known; the other three are texts, empty where there is
+        nothing to say."""
+    )
     yield ""
     yield from _table(
         ("number", "code", "an application is reviewed", "new keys are due"),
@@ -213,28 +230,37 @@ def _reasons() -> Iterator[str]:
 
 def _sequences() -> Iterator[str]:
     yield from ("", "## Sequences", "")
-    yield "**Down.** All messages to one terminal, of every kind, share one sequence that starts at 1 or above and only grows. The terminal"
-    yield "accepts a message only if its sequence is higher than the highest accepted so far, which it keeps across power cuts, in the same"
-    yield "write as what the message does. So the acquirer keeps one message in flight for each terminal, and repeats it, byte for byte,"
-    yield "until its receipt is there."
+    yield from _prose(
+        """**Down.** All messages to one terminal, of every kind, share one sequence that starts above 0 and only grows. The terminal
+        accepts a message only if its sequence is higher than the highest accepted so far, which it keeps across power cuts, in
+        the same write as what the message does to its state and keys. So the acquirer keeps one message in flight for each
+        terminal, and repeats it, byte for byte, until its receipt is there."""
+    )
     yield ""
-    yield "**Up.** All messages of one terminal, of every kind, share one sequence that only grows, across boots too; it may have gaps."
-    yield "A message is fixed in its sequence and boot count when it is queued, and is signed when it is sent. The broker delivers at least"
-    yield "once: a second message with the same sequence is a duplicate, though its signature may differ. Of two states the one with the"
-    yield "higher sequence is the newer."
+    yield from _prose(
+        """**Up.** All messages of one terminal, of every kind, share one sequence that only grows, across boots too; it may have
+        gaps. The sequence, the boot count and iat are fixed when a message is queued; it is signed when it is sent. The broker
+        delivers at least once: a second message with the same sequence is a duplicate, though its signature may differ. Of two
+        states the one with the higher sequence is the newer."""
+    )
     yield ""
-    yield "**Last will.** The terminal leaves a state with `link` = `lost` as its MQTT will, signed before it connects. The will takes a"
-    yield "sequence of its own, and this number is the connection's number: `connection` in the will, and in each state that is queued after."
-    yield "The first state of a connection is newer than the will by its sequence, so a will cannot be judged by it."
-    yield "It counts only if its `connection` is that of the newest state known: a will that arrives late, after the terminal is back on"
-    yield "a newer connection, says nothing about that one."
+    yield from _prose(
+        """**Last will.** The terminal leaves a state with `link` = `lost` as its MQTT will, signed before it connects. The will
+        takes a sequence of its own, and this number is the connection's number: `connection` in the will, and in each state that
+        is queued after. The first state of a connection is newer than the will by its sequence, so a will cannot be judged by it.
+        It counts only if its `connection` is that of the newest state known: a will that arrives late, after the terminal is back
+        on a newer connection, says nothing about that one."""
+    )
 
 
 def _receipts() -> Iterator[str]:
     yield from ("", "## Receipts", "")
-    yield f"Each message that arrives on one of the terminal's topics is answered by a receipt. Its `result` is `{RESULT_GOOD}`, or the"
-    yield "ISO 20022 TerminalManagementActionResult of the refusal. A message that was refused changed nothing. A message that arrives again after it"
-    yield "was accepted is answered with `replayed`; `of` names it, and `highest` tells that it was taken before."
+    yield from _prose(
+        f"""Each message that arrives on one of the terminal's topics is answered by a receipt. Its `result` is `{RESULT_GOOD}`, or
+        the ISO 20022 TerminalManagementActionResult of the refusal. A message that was refused changed nothing. A message that
+        arrives again after it was accepted is answered with `replayed`; `of` names it, and `highest` tells that it was taken
+        before."""
+    )
     yield ""
     yield from _table(
         ("refusal", "result", "what was wrong"),
@@ -272,6 +298,11 @@ def _link(kind: schema.Kind) -> str:
 def _algorithms() -> str:
     accepted = f"`{cose.ALG_ESP256}` and `{cose.ALG_ES256}` (ES256, RFC 9053) are accepted"
     return f"`{cose.ALG_ESP256}` (ESP256, RFC 9864) is written; {accepted}, and both mean ECDSA on P-256 with SHA-256"
+
+
+def _prose(text: str) -> Iterator[str]:
+    """A paragraph, wrapped anew."""
+    yield from textwrap.wrap(" ".join(text.split()), 130, break_long_words=False, break_on_hyphens=False)
 
 
 def _yes(value: bool) -> str:

@@ -118,10 +118,10 @@ class State:
             raise ValueError("state of %d fields" % len(values))
         state = State()
         for field, value in zip(State.FIELDS, values):
-            if field == "reasons":
-                value = tuple(Reason.from_list(item) for item in value)  # type: ignore[attr-defined]
-            elif isinstance(value, list):
-                value = tuple(value)
+            if isinstance(value, list):
+                value = tuple(Reason.from_list(item) for item in value) if field == "reasons" else tuple(value)
+            if type(value) is not type(getattr(state, field)):
+                raise TypeError(field + " is not of its type")
             setattr(state, field, value)
         problem = illegal(state)
         if problem:
@@ -135,6 +135,14 @@ def illegal(state: State) -> str:
         return "unknown mode " + repr(state.mode)
     if state.step and state.step not in STEPS:
         return "unknown step " + repr(state.step)
+    if state.review and state.review not in REVIEW_STATUSES:
+        return "unknown review status " + repr(state.review)
+    if any(test not in FUNCTION_TESTS for test in state.tests_able) or any(test not in state.tests_able for test in state.tests_due):
+        return "a function test that this terminal cannot do"
+    if any(who not in (ACTOR_HOST, ACTOR_POI) for who in state.tamper_consents):
+        return "consent of nobody known"
+    if state.application < 0 or state.probation_s < 0 or state.probation_until < 0:
+        return "a number below zero"
     if state.mode in (IN_SERVICE, PROBATION):
         if state.reasons:
             return "in service with a reason"
@@ -146,8 +154,14 @@ def illegal(state: State) -> str:
         return "suspended without a reason"
     if state.mode == RECOVERING and not state.step:
         return "recovering at no step"
+    if state.mode == RECOVERING and not state.reasons and not state.registration_due:
+        return "recovering with nothing to recover from"
     if state.mode == COMMISSIONING and (state.reasons or state.registration_due):
         return "function tests before the reasons are lifted"
+    if state.mode == COMMISSIONING and not state.tests_due:
+        return "commissioning with no function test due"
+    if state.mode == PROBATION and not state.probation_s:
+        return "probation without a length"
     tampered = any(reason.code == "tamper" for reason in state.reasons)
     if tampered != (state.mode == OUT_OF_ORDER):
         return "tamper and out_of_order do not agree"
@@ -311,8 +325,7 @@ def _suspend(new: State, reason: Reason) -> None:
     else:
         tests = TESTS_OF_COMPONENT.get(reason.component, ())
     new.tests_due = tuple(test for test in new.tests_able if test in tests or test in new.tests_due)
-    new.probation_s = 0
-    new.probation_until = 0
+    new.probation_until = 0  # what was ordered stays ordered, and begins anew when the terminal is back
     if kind.code == "tamper":
         new.tamper_consents = ()
     # A new reason is a new story: what was reviewed or begun before does not answer it.
@@ -324,11 +337,18 @@ def _suspend(new: State, reason: Reason) -> None:
 
 
 def _lift(new: State, event: Lifted) -> None:
+    if not any(_lifts(event, reason) for reason in new.reasons):
+        return
     if event.code == "tamper":
         _consent(new, ACTOR_HOST)
     else:
-        new.reasons = tuple(reason for reason in new.reasons if not (reason.actor == ACTOR_HOST and reason.code == event.code))
+        new.reasons = tuple(reason for reason in new.reasons if not _lifts(event, reason))
     new.probation_s = max(new.probation_s, event.probation_s)
+
+
+def _lifts(event: Lifted, reason: Reason) -> bool:
+    """A tamper, whoever found it, has the acquirer's consent among others; any other reason is lifted by who imposed it."""
+    return reason.code == event.code and (reason.actor == ACTOR_HOST or reason.code == "tamper")
 
 
 def _consent(new: State, who: str) -> None:
@@ -369,15 +389,17 @@ def _review(new: State, event: ReviewAnswered) -> None:
 def _step_after(new: State, step: str) -> str:
     """The next step that these reasons need."""
     for candidate in STEPS[STEPS.index(step) + 1 :]:
-        if candidate in (STEP_APPLICATION, STEP_REVIEW):
-            needed = any(reason.kind.review for reason in new.reasons)
-        elif candidate == STEP_REGISTRATION:
-            needed = new.registration_due
-        else:
-            needed = True
-        if needed:
+        if _is_needed(new, candidate):
             return candidate
     return STEP_LIFT
+
+
+def _is_needed(new: State, step: str) -> bool:
+    if step in (STEP_APPLICATION, STEP_REVIEW):
+        return any(reason.kind.review for reason in new.reasons)
+    if step == STEP_REGISTRATION:
+        return new.registration_due
+    return True
 
 
 def _settle(new: State, wall_s: int) -> None:
@@ -389,6 +411,8 @@ def _settle(new: State, wall_s: int) -> None:
     if new.reasons:
         if new.mode != RECOVERING:
             new.mode = SUSPENDED
+        if new.step and not _is_needed(new, new.step):  # what needed it was lifted in the meantime
+            new.step = _step_after(new, new.step)
         return
     if new.registration_due:
         new.mode = RECOVERING

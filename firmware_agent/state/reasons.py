@@ -41,6 +41,8 @@ REASON_KINDS = (
     ReasonKind(12, "tamper", True, True, True, REMEDY_MAINTENANCE),
 )
 
+_TYPES = (int, str, int, int, str, str, str)  # of a reason in the store and in messages
+
 
 def reason_kind(code: "str | int") -> ReasonKind:
     """The kind by its code or its number. Raises KeyError with what was asked."""
@@ -80,5 +82,9 @@ class Reason:
     @staticmethod
     def from_list(values: "list[int | str]") -> "Reason":
         """Raises KeyError, ValueError or TypeError for what `to_list` never wrote."""
+        if len(values) != 7 or any(type(value) is not kind for value, kind in zip(values, _TYPES)):
+            raise TypeError("a reason has another form")
         number, actor, since, until, component, case, note = values
-        return Reason(reason_kind(number).code, str(actor), int(since), int(until), str(component), str(case), str(note))
+        if actor not in (ACTOR_HOST, ACTOR_POI):
+            raise ValueError("unknown actor " + repr(actor))
+        return Reason(reason_kind(number).code, actor, since, until, component, case, note)  # type: ignore[arg-type]  # see _TYPES

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+from pathlib import Path
 
-from pycose.keys import EC2Key
-from pycose.keys.curves import P256 as P256Curve
-from pycose.messages import Sign1Message
-from pytest import CaptureFixture, MonkeyPatch
+import cbor2
+import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from firmware_agent.messages.inbound import REFUSALS, Judge
 from firmware_agent.messages.schema import KINDS
@@ -41,7 +44,7 @@ def test_the_wire_format_is_current() -> None:
     assert main(["--check"]) == 0
 
 
-def test_the_check_says_what_to_run_for_a_document_that_is_not_current(tmp_path, capsys: CaptureFixture[str]) -> None:
+def test_the_check_says_what_to_run_for_a_document_that_is_not_current(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "wire-format.md"
     output.write_text("old", encoding="utf-8")
     assert main(["--output", str(output), "--check"]) == 1
@@ -51,11 +54,11 @@ def test_the_check_says_what_to_run_for_a_document_that_is_not_current(tmp_path,
     assert main(["--output", str(output), "--check"]) == 0
 
 
-def test_a_document_that_is_not_there_is_not_current(tmp_path) -> None:
+def test_a_document_that_is_not_there_is_not_current(tmp_path: Path) -> None:
     assert main(["--output", str(tmp_path / "none.md"), "--check"]) == 1
 
 
-def test_a_change_of_the_schema_makes_the_document_out_of_date(monkeypatch: MonkeyPatch) -> None:
+def test_a_change_of_the_schema_makes_the_document_out_of_date(monkeypatch: pytest.MonkeyPatch) -> None:
     before = document()
     monkeypatch.setattr(KINDS[0].fields[0], "number", 99)
     assert document() != before
@@ -81,10 +84,15 @@ def test_the_example_is_accepted_by_the_terminal_it_is_for() -> None:
     assert verdict.claims is not None and verdict.claims.body == example_claims().body
 
 
-def test_the_example_is_verified_by_another_library() -> None:
-    message = Sign1Message.decode(example_in_the_document())
-    message.key = EC2Key(crv=P256Curve, x=PUBLIC_KEY[:32], y=PUBLIC_KEY[32:])
-    message.external_aad = EXAMPLE_TOPIC.encode()
-    assert message.verify_signature()
-    message.external_aad = b"poi/v1/acq1/T0000002/order"
-    assert not message.verify_signature()
+def test_the_example_is_verified_by_other_libraries() -> None:
+    protected, unprotected, payload, signature = cbor2.loads(example_in_the_document()).value
+    assert unprotected == {}
+    key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + PUBLIC_KEY)
+    der = encode_dss_signature(int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big"))
+
+    def verify(topic: str) -> None:
+        key.verify(der, cbor2.dumps(["Signature1", protected, topic.encode(), payload]), ec.ECDSA(SHA256()))
+
+    verify(EXAMPLE_TOPIC)
+    with pytest.raises(InvalidSignature):
+        verify(EXAMPLE_TOPIC.replace("T0000001", "T0000002"))

@@ -1,0 +1,67 @@
+"""Every scenario that ships runs to its end, on both runtimes, against mosquitto with TLS, client certificates and access rules."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from host_sim.scenario import load
+from host_sim.story import Outcome, Story
+from host_sim.terminal import RUNTIMES
+
+SCENARIOS = sorted((Path(__file__).parent.parent.parent / "scenarios").glob("*.yaml"))
+
+
+def run(path: Path, runtime: str, broker: str = "mosquitto", language: str | None = None, screens: Path | None = None) -> tuple[Outcome, str]:
+    """The outcome, and what was told."""
+    scenario = load(path)
+    told: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
+        story = Story(
+            scenario,
+            Path(folder),
+            board=scenario.board,
+            runtime=runtime,
+            language=language or scenario.language,
+            broker=broker,
+            tell=lambda who, what: told.append(f"{who}: {what}"),
+            screens=screens,
+        )
+        outcome = asyncio.run(story.run())
+    return outcome, "\n".join(told)
+
+
+@pytest.mark.needs("mosquitto")
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_scenario_runs_to_its_end(path: Path, runtime: str) -> None:
+    outcome, told = run(path, runtime)
+    assert outcome.passed, told[-4000:]
+    assert outcome.verified > 0
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_demonstration_runs_on_the_embedded_broker_in_english_too(runtime: str, tmp_path: Path) -> None:
+    (path,) = (path for path in SCENARIOS if path.stem == "violation")
+    outcome, told = run(path, runtime, "embedded", "en", tmp_path / "screens")
+    assert outcome.passed, told[-4000:]
+    assert outcome.final_state == "in_service"
+    pages = dict(outcome.screens)
+    assert "Reason: Rule violation" in pages["suspended"]
+    assert "Not a receipt. No money was" in outcome.slip
+    assert len(list((tmp_path / "screens").glob("*.png"))) == len(outcome.screens) + 1
+
+
+def test_a_step_that_does_not_come_true_fails_with_what_was_there_instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("host_sim.story.STEP_TIMEOUT_S", 1.0)
+    path = tmp_path / "wrong.yaml"
+    path.write_text("scenario: wrong\nsteps:\n  - boot\n  - expect_state: out_of_order\n  - say: never reached\n")
+    outcome, told = run(path, "cpython", "embedded")
+    assert not outcome.passed
+    assert [step.passed for step in outcome.steps] == [True, False]
+    assert "the verified state is in_service" in outcome.steps[-1].message
+    assert f"{path}:4: expect_state out_of_order" in told
