@@ -66,7 +66,7 @@ class Agent:
             terminal = Terminal(self._hal, store, Identity.load(store), self._log)
         except (StoreError, IdentityError, ValueError) as error:
             self._log("degraded %s" % error)
-            await self._run_degraded()
+            await self._run_degraded("warning.not_provisioned" if isinstance(error, IdentityError) else "warning.storage")
             return
         self._log("boot %d firmware %s" % (terminal.boot_count, VERSION))
         terminal.booted()
@@ -82,15 +82,15 @@ class Agent:
         )
         await asyncio.gather(courier.run(), counter.run(), self._keep_house(terminal))
 
-    async def _run_degraded(self) -> None:
-        """Without a memory there are no settings either: the default language."""
+    async def _run_degraded(self, warning: str) -> None:
+        """Test the devices and show them under that warning. Without a memory there are no settings: the default language."""
         ui = Ui(self._hal, load(DEFAULTS["language"]))
         plan = power_on_plan(self._hal)
         results: dict[str, Result] = {}
 
         def done(result: "Result") -> None:
             results[result.phase] = result
-            ui.show(degraded_page(ui.texts, plan, results))
+            ui.show(degraded_page(ui.texts, warning, plan, results))
 
         await run_plan(self._hal, plan, done)
         while True:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 PREFIX = "set."
 DEFAULTS = {"language": "zh-CN", "ssid": "", "password": "", "service_line": "", "utc_offset_min": "480"}
 
+WEST_MIN, EAST_MIN = -720, 840  # the zones of the earth: UTC-12 to UTC+14
+
 
 class Settings:
     """Reads through to the store; nothing is kept in memory."""
@@ -38,10 +40,12 @@ class Settings:
     @property
     def utc_offset_min(self) -> int:
         """Minutes east of UTC, for times shown to people."""
+        default = int(DEFAULTS["utc_offset_min"])
         try:
-            return int(self.get("utc_offset_min"))
+            offset_min = int(self.get("utc_offset_min"))
         except ValueError:
-            return int(DEFAULTS["utc_offset_min"])
+            return default
+        return offset_min if WEST_MIN <= offset_min <= EAST_MIN else default
 
     def set(self, name: str, value: str) -> None:
         """Raises KeyError for a name that is no setting."""

@@ -286,5 +286,3 @@ def _batch(changes: "list[tuple[str, bytes | None]]") -> bytes:
     if total > MAX_BATCH_BYTES:
         raise StoreError("too_large", "batch of %d bytes" % total)
     return b"".join(parts)
-
-

@@ -54,10 +54,13 @@ class Terminal:
         return _number(self.store, KEY_HIGHEST)
 
     def booted(self) -> None:
-        """Give the clock the last time known, and tell the state which function tests this terminal's devices allow."""
+        """Give the clock the last time known, tell the state which function tests this terminal's devices allow, and report what rotted."""
         self.hal.clock.raise_floor(_number(self.store, KEY_WALL))
         able = {"print": self.hal.printer, "scan": self.hal.scanner, "pay": self.hal.card_reader}
-        self.apply([Booted(tuple(test for test in FUNCTION_TESTS if able[test] is not None))])
+        damage: list[tuple[str, dict[str, object]]] = []
+        if self.store.damaged:
+            damage.append(("event", {"name": "store_damaged", "detail": "%d places" % self.store.damaged}))
+        self.apply([Booted(tuple(test for test in FUNCTION_TESTS if able[test] is not None))], damage)
 
     def apply(
         self,
@@ -102,7 +105,7 @@ class Terminal:
             "status": state.status,
             "link": link,
             "connection": self.connection,
-            "reasons": [reason.to_list() for reason in state.reasons],
+            "reasons": [reason.told() for reason in state.reasons],
             "step": state.step,
             "tests_due": list(state.tests_due),
             "firmware": VERSION,
@@ -115,19 +118,16 @@ def load_state(store: "Store") -> State:
     if record is None:
         return State()
     try:
-        values = decode(record)
-    except CborError as error:
-        raise ValueError("state: " + str(error))
-    if not isinstance(values, list):
-        raise ValueError("state is not a list")
-    return State.from_list(values)
+        return State.from_list(decode(record))
+    except (CborError, KeyError, TypeError, ValueError) as error:
+        raise ValueError("state cannot be read: %r" % error)
 
 
 def _application_body(state: State) -> "dict[str, object]":
     return {
         "application": state.application,
         "purpose": "reactivation",
-        "reasons": [reason.to_list() for reason in state.reasons],
+        "reasons": [reason.told() for reason in state.reasons],
     }
 
 

@@ -126,13 +126,13 @@ class Story:
         self._authority = authority
         broker_class = MosquittoBroker if broker == "mosquitto" else EmbeddedBroker
         (folder / "broker").mkdir()
-        self._broker = broker_class(folder / "broker", authority, ACQUIRER)
+        self.broker = broker_class(folder / "broker", authority, ACQUIRER)
 
     async def run(self) -> Outcome:
         """Run to the end, or to the first step that fails."""
         began = time.monotonic()
         results: list[StepResult] = []
-        async with self._world():
+        async with self.world():
             for step in self._scenario.steps:
                 step_began = time.monotonic()
                 message = ""
@@ -144,7 +144,7 @@ class Story:
                 results.append(StepResult(str(step), step.line, not message, round(time.monotonic() - step_began, 3), message))
                 if message:
                     break
-            account = self._account
+            account = self.account
             return Outcome(
                 self._scenario.title,
                 self._board,
@@ -152,47 +152,47 @@ class Story:
                 all(result.passed for result in results),
                 str(account.state.get("mode", "")),
                 results,
-                self._sent + self._acquirer.published,
-                self._acquirer.verified,
-                len(self._acquirer.refused) + self._hostile_refused,
+                self._sent + self.acquirer.published,
+                self.acquirer.verified,
+                len(self.acquirer.refused) + self._hostile_refused,
                 time.monotonic() - began,
                 self._seen_screens,
                 self._slip_text(),
             )
 
     @contextlib.asynccontextmanager
-    async def _world(self) -> AsyncIterator[None]:
+    async def world(self) -> AsyncIterator[None]:
         """Broker, uplink, acquirer and a provisioned terminal that is still off."""
-        await self._broker.start()
-        uplink = Uplink(self._broker.port)
+        await self.broker.start()
+        uplink = Uplink(self.broker.port)
         await uplink.start()
-        self._uplink = uplink
-        self._clock = await _started_clock()
+        self.uplink = uplink
+        self.clock = await _started_clock()
         (self._folder / "acquirer").mkdir()
         element = await _software_element(self._folder / "acquirer")
         public_key = await element.generate_key(SLOT)
-        self._acquirer = Acquirer(ACQUIRER, self._authority, element, public_key, self._clock.wall_s, self._acquirer_told)
-        self._terminal = DesktopTerminal(self._board, self._runtime, self._folder / "terminal", self._terminal_said)
-        wifi: Any = self._terminal.bench.chips["network"]
+        self.acquirer = Acquirer(ACQUIRER, self._authority, element, public_key, self.clock.wall_s, self._acquirer_told)
+        self.terminal = DesktopTerminal(self._board, self._runtime, self._folder / "terminal", self._terminal_said)
+        wifi: Any = self.terminal.bench.chips["network"]
         wifi.ssid, wifi.password = SSID, PASSWORD
         await provision(
-            self._terminal.hal(), TERMINAL, self._acquirer, self._authority, uplink.port, SETTINGS | {"language": self._language}
+            self.terminal.hal(), TERMINAL, self.acquirer, self._authority, uplink.port, SETTINGS | {"language": self._language}
         )
-        self._acquirer.enrol(NEIGHBOUR, public_key)
-        self._account: Account = self._acquirer.accounts[TERMINAL]
-        self._first_public_key = self._account.public_key
+        self.acquirer.enrol(NEIGHBOUR, public_key)
+        self.account: Account = self.acquirer.accounts[TERMINAL]
+        self._first_public_key = self.account.public_key
         try:
-            async with running(self._acquirer, self._acquirer_link()) as self._acquirer_task:
+            async with running(self.acquirer, self._acquirer_link()) as self._acquirer_task:
                 yield
         finally:
-            await self._terminal.power_off()
+            await self.terminal.power_off()
             await uplink.stop()
-            await self._broker.stop()
+            await self.broker.stop()
 
     def _acquirer_link(self) -> MqttPahoLink:
         credential = self._authority.client(ACQUIRER)
         tls = Tls(self._authority.certificate_der, credential.certificate_der, credential.private_key_der, "localhost")
-        return MqttPahoLink(LinkSettings("127.0.0.1", self._broker.port, ACQUIRER, 30, tls), self._clock)
+        return MqttPahoLink(LinkSettings("127.0.0.1", self.broker.port, ACQUIRER, 30, tls), self.clock)
 
     # Telling.
 
@@ -223,7 +223,7 @@ class Story:
 
     def _check(self) -> None:
         """Raises what ended the terminal or the acquirer: neither ends by itself."""
-        self._terminal.check()
+        self.terminal.check()
         if self._acquirer_task.done():
             self._acquirer_task.result()
 
@@ -231,50 +231,50 @@ class Story:
         self._tell("", text)
 
     async def _do_boot(self, _: str) -> None:
-        self._terminal.power_on()
+        self.terminal.power_on()
 
     async def _do_cut_power(self, _: str) -> None:
-        await self._terminal.power_off()
+        await self.terminal.power_off()
         self._tell("person", "cuts the power")
 
     async def _do_broker(self, what: str) -> None:
-        await (self._broker.stop() if what == "stop" else self._broker.start())
+        await (self.broker.stop() if what == "stop" else self.broker.start())
         self._tell("network", f"broker: {what}")
 
     async def _do_uplink(self, what: str) -> None:
         if what == "cut":
-            self._uplink.cut()
+            self.uplink.cut()
         else:
-            self._uplink.restore()
+            self.uplink.restore()
         self._tell("network", f"uplink: {what}")
 
     async def _do_press(self, key: str) -> None:
-        keypad: Any = self._terminal.bench.chips["keypad"]
+        keypad: Any = self.terminal.bench.chips["keypad"]
         if key not in keypad.keys:
             raise StepFailed(f"no key {key!r}; there are: {', '.join(keypad.keys)}")
         keypad.tap(key)
         self._tell("person", f"presses {key}")
 
     async def _do_card(self, kind: str) -> None:
-        reader: Any = self._terminal.bench.chips["card_reader"]
+        reader: Any = self.terminal.bench.chips["card_reader"]
         reader.insert_card(CARDS[kind]())
         self._tell("person", f"holds a card to the reader ({kind})")
 
     async def _do_remove_card(self, _: str) -> None:
-        reader: Any = self._terminal.bench.chips["card_reader"]
+        reader: Any = self.terminal.bench.chips["card_reader"]
         reader.remove_card()
 
     async def _do_code(self, text: str) -> None:
-        scanner: Any = self._terminal.bench.chips["scanner"]
+        scanner: Any = self.terminal.bench.chips["scanner"]
         scanner.present(text)
         self._tell("person", f"holds code {text} before the scanner")
 
     async def _do_fault(self, argument: dict[str, str]) -> None:
-        chip: Any = self._terminal.bench.chips.get(argument["device"])
+        chip: Any = self.terminal.bench.chips.get(argument["device"])
         on = argument.get("on", "yes") == "yes"
         try:
             if chip is None:
-                raise ValueError(f"no device {argument['device']!r}; there are: {', '.join(sorted(self._terminal.bench.chips))}")
+                raise ValueError(f"no device {argument['device']!r}; there are: {', '.join(sorted(self.terminal.bench.chips))}")
             chip.fault(argument["name"], on)
         except ValueError as error:
             raise StepFailed(str(error)) from error
@@ -283,38 +283,38 @@ class Story:
     async def _do_order(self, argument: dict[str, str]) -> None:
         fields: dict[str, Any] = {name: value for name, value in argument.items() if name not in ("until_s", "probation_s")}
         if "until_s" in argument:
-            fields["until"] = self._clock.wall_s() + int(argument["until_s"])
+            fields["until"] = self.clock.wall_s() + int(argument["until_s"])
         if "probation_s" in argument:
             fields["probation_s"] = int(argument["probation_s"])
-        await self._acquirer.order(TERMINAL, **fields)
+        await self.acquirer.order(TERMINAL, **fields)
         self._tell("acquirer", "signed order: " + " ".join(argument.values()))
 
     async def _do_review(self, argument: dict[str, str]) -> None:
-        number = max((item["application"] for item in self._account.applications if item["purpose"] == "reactivation"), default=0)
-        name = await self._acquirer.answer(TERMINAL, number, argument["status"], argument.get("remark", ""))
+        number = max((item["application"] for item in self.account.applications if item["purpose"] == "reactivation"), default=0)
+        name = await self.acquirer.answer(TERMINAL, number, argument["status"], argument.get("remark", ""))
         self._tell("acquirer", f"answer to application {number}: {argument['status']}")
         await self._receipt(name, "")
 
     async def _do_hostile(self, kind: str) -> None:
         """Send a message that must be refused, and see it named in the log and in a signed receipt, and the state unchanged."""
-        before = dict(self._account.state)
+        before = dict(self.account.state)
         where, message = await self._hostile(kind)
-        receipts = len(self._account.receipts)
-        await self._acquirer.publish(where, message)
+        receipts = len(self.account.receipts)
+        await self.acquirer.publish(where, message)
         self._tell("attacker", f"sends an order: {kind}")
         refusal = REFUSAL_OF[kind]
         await self._until(
-            lambda: any(receipt.get("refusal") == refusal for receipt in self._account.receipts[receipts:]),
-            lambda: f"no receipt with refusal {refusal}; receipts: {self._account.receipts[receipts:]}",
+            lambda: any(receipt.get("refusal") == refusal for receipt in self.account.receipts[receipts:]),
+            lambda: f"no receipt with refusal {refusal}; receipts: {self.account.receipts[receipts:]}",
         )
-        if not any(line.startswith(f"refused: {refusal} ") for line in self._terminal.lines):
+        if not any(line.startswith(f"refused: {refusal} ") for line in self.terminal.lines):
             raise StepFailed(f"the terminal's log does not name {refusal}")
-        if self._account.state["mode"] != before["mode"] or self._account.state["reasons"] != before["reasons"]:
-            raise StepFailed(f"the state changed: {self._account.state}")
+        if self.account.state["mode"] != before["mode"] or self.account.state["reasons"] != before["reasons"]:
+            raise StepFailed(f"the state changed: {self.account.state}")
         self._hostile_refused += 1
 
     async def _hostile(self, kind: str) -> tuple[str, bytes]:
-        acquirer = self._acquirer
+        acquirer = self.acquirer
         order = {"action": "suspend", "reason": "compliance"}
         own = topic(ACQUIRER, TERMINAL, "order")
         if kind == "unsigned":
@@ -323,17 +323,17 @@ class Story:
             folder = self._folder / "attacker"
             folder.mkdir(exist_ok=True)
             element = await _software_element(folder)
-            forger = Acquirer(ACQUIRER, self._authority, element, await element.generate_key(SLOT), self._clock.wall_s)
-            forger.enrol(TERMINAL, b"").sequence = self._account.sequence
+            forger = Acquirer(ACQUIRER, self._authority, element, await element.generate_key(SLOT), self.clock.wall_s)
+            forger.enrol(TERMINAL, b"").sequence = self.account.sequence
             return await forger.signed("order", TERMINAL, order)
         if kind == "other_terminal":
             return own, (await acquirer.signed("order", NEIGHBOUR, order))[1]
         if kind == "expired":
-            return await acquirer.signed("order", TERMINAL, order, expires=self._clock.wall_s() - 60)
+            return await acquirer.signed("order", TERMINAL, order, expires=self.clock.wall_s() - 60)
         if kind == "moved":
             return topic(ACQUIRER, TERMINAL, "status"), (await acquirer.signed("order", TERMINAL, order))[1]
         if kind == "repeated":
-            last = self._account.last_sent
+            last = self.account.last_sent
             if last is None:
                 raise StepFailed("nothing to repeat: no order was sent yet")
             return last.where, last.message
@@ -344,9 +344,9 @@ class Story:
 
     async def _receipt(self, name: bytes, refusal: str) -> None:
         def matching() -> list[dict[str, Any]]:
-            return [receipt for receipt in self._account.receipts if receipt["of"] == name]
+            return [receipt for receipt in self.account.receipts if receipt["of"] == name]
 
-        await self._until(lambda: bool(matching()), lambda: f"no receipt; receipts: {self._account.receipts}")
+        await self._until(lambda: bool(matching()), lambda: f"no receipt; receipts: {self.account.receipts}")
         if matching()[-1].get("refusal", "") != refusal:
             raise StepFailed(f"receipt says {matching()[-1]}")
 
@@ -361,21 +361,21 @@ class Story:
     async def _shown(self, key: str, name: str) -> None:
         wanted = self._text(key)
         await self._until(
-            lambda: _squeezed(wanted) in _squeezed("".join(self._terminal.screen())),
-            lambda: f"the display does not show {wanted!r} but {self._terminal.screen()}",
+            lambda: _squeezed(wanted) in _squeezed("".join(self.terminal.screen())),
+            lambda: f"the display does not show {wanted!r} but {self.terminal.screen()}",
         )
         await self._drawn()
-        screen = self._terminal.screen()
+        screen = self.terminal.screen()
         self._seen_screens.append((name, screen))
         self._tell("display", " | ".join(screen[:3]))
         if self._pictures is not None:
-            display: Any = self._terminal.bench.chips["display"]
+            display: Any = self.terminal.bench.chips["display"]
             self._pictures.mkdir(parents=True, exist_ok=True)
             display.picture().save(self._pictures / f"{len(self._seen_screens):02}-{name}.png")
 
     async def _drawn(self) -> None:
         """Until the display has stood still for a while: a page is drawn row by row."""
-        display: Any = self._terminal.bench.chips["display"]
+        display: Any = self.terminal.bench.chips["display"]
         drawn = -1
         while drawn != display.frames_changed:
             drawn = display.frames_changed
@@ -389,20 +389,20 @@ class Story:
         )
         self._tell("printer", " | ".join(self._slip_text()))
         if self._pictures is not None:
-            printer: Any = self._terminal.bench.chips["printer"]
+            printer: Any = self.terminal.bench.chips["printer"]
             printer.last_slip().picture().save(self._pictures / f"{len(self._seen_screens):02}-slip.png")
 
     async def _do_expect_state(self, mode: str) -> None:
         await self._until(
-            lambda: self._account.state.get("mode") == mode, lambda: f"the verified state is {self._account.state.get('mode')}"
+            lambda: self.account.state.get("mode") == mode, lambda: f"the verified state is {self.account.state.get('mode')}"
         )
 
     async def _do_expect_online(self, answer: str) -> None:
-        await self._until(lambda: self._account.online == (answer == "yes"), lambda: f"online is {self._account.online}")
+        await self._until(lambda: self.account.online == (answer == "yes"), lambda: f"online is {self.account.online}")
 
     async def _do_expect_report(self, argument: dict[str, str]) -> None:
         def results() -> dict[str, str]:
-            return {result[0]: result[1] for report in self._account.reports[-1:] for result in report["results"]}
+            return {result[0]: result[1] for report in self.account.reports[-1:] for result in report["results"]}
 
         await self._until(
             lambda: results().get(argument["device"]) == argument["outcome"], lambda: f"the last verified report says {results()}"
@@ -410,19 +410,19 @@ class Story:
 
     async def _do_expect_test(self, argument: dict[str, str]) -> None:
         def outcomes() -> list[str]:
-            return [test["outcome"] for test in self._account.tests if test["name"] == argument["name"]]
+            return [test["outcome"] for test in self.account.tests if test["name"] == argument["name"]]
 
         await self._until(lambda: argument["outcome"] in outcomes()[-1:], lambda: f"verified outcomes: {outcomes()}")
 
     async def _do_expect_application(self, purpose: str) -> None:
         await self._until(
-            lambda: any(item["purpose"] == purpose for item in self._account.applications),
-            lambda: f"applications: {[item['purpose'] for item in self._account.applications]}",
+            lambda: any(item["purpose"] == purpose for item in self.account.applications),
+            lambda: f"applications: {[item['purpose'] for item in self.account.applications]}",
         )
 
     async def _do_expect_new_key(self, _: str) -> None:
         await self._until(
-            lambda: self._account.public_key != self._first_public_key, lambda: "no message was signed by a new key"
+            lambda: self.account.public_key != self._first_public_key, lambda: "no message was signed by a new key"
         )
 
     # What there is to see.
@@ -434,7 +434,7 @@ class Story:
             raise StepFailed(f"no text {key!r}, or one that needs values ({error})") from error
 
     def _slip_text(self) -> list[str]:
-        return self._terminal.slip() if "printer" in self._terminal.bench.chips else []
+        return self.terminal.slip() if "printer" in self.terminal.bench.chips else []
 
 
 def _squeezed(text: str) -> str:

@@ -56,7 +56,7 @@ class DesktopTerminal:
         self.runtime = runtime
         self.bench = Bench(self.facts)
         self.lines: list[str] = []
-        self._folder = folder
+        self.folder = folder
         self._log = log
         self._font = Font()
         self._task: asyncio.Task[None] | None = None
@@ -65,7 +65,7 @@ class DesktopTerminal:
 
     def hal(self) -> Hal:
         """The board's devices, built in this process on this terminal's bench and flash."""
-        hal: Hal = self.board.build(in_process_platform(self.bench, Files(str(self._folder / DATA_FOLDER))))
+        hal: Hal = self.board.build(in_process_platform(self.bench, Files(str(self.folder / DATA_FOLDER))))
         return hal
 
     # Power.
@@ -95,14 +95,14 @@ class DesktopTerminal:
             raise TerminalFailure("the agent ended by itself; its last lines:\n" + "\n".join(self.lines[-8:]))
 
     async def _run_micropython(self, binary: str) -> None:
-        device = self._folder / "device"
+        device = self.folder / "device"
         device.mkdir(exist_ok=True)
         root = Path(__file__).parent.parent
         for package in SHIPPED:
             link = device / package
             if not link.is_symlink():
                 link.symlink_to(root / package)
-        socket = self._folder / "bench.sock"
+        socket = self.folder / "bench.sock"
         server = BenchServer(self.bench, str(socket))
         await server.start()
         environment = {"MICROPYPATH": f"{OVERLAY}:{device}:.frozen", server.ENVIRONMENT: str(socket)}
@@ -111,7 +111,7 @@ class DesktopTerminal:
             "-X",
             f"heapsize={HEAP_BYTES}",
             str(device / "boards" / self.facts["id"] / "main.py"),
-            cwd=self._folder,
+            cwd=self.folder,
             env=environment,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

@@ -195,7 +195,7 @@ def _payload() -> Iterator[str]:
         ("type", "values"),
         (
             (schema.UINT, f"0..{schema.MAX_UINT} (48 bits)"),
-            (schema.TEXT, f"at most {schema.MAX_TEXT} characters"),
+            (schema.TEXT, f"at most {schema.MAX_TEXT} characters, where the field does not say less"),
             (schema.BYTES, f"at most {schema.MAX_BYTES} bytes"),
             (schema.BOOL, "false, true"),
             (schema.LIST, "a list; its items as described at the field"),

@@ -64,32 +64,7 @@ COMPUTED: dict[str, tuple[str, ...]] = {
 }
 
 # Texts that are written and that no page shows yet. A text leaves this list with the code that shows it.
-NOT_YET_SHOWN = frozenset(
-    {
-        "startup.title",
-        "startup.wait",
-        "startup.firmware",
-        "outcome.aborted",
-        "link.connecting",
-        "recovery.application.report",
-        "recovery.review.approved",
-        "recovery.review.choice.1",
-        "recovery.review.choice.2",
-        "recovery.registration.done",
-        "recovery.registration.failed",
-        "recovery.registration.choice.1",
-        "test.passed.title",
-        "test.passed",
-        "customer.until",
-        "order.refused",
-        "warning.storage_full",
-        "warning.clock",
-        "warning.certificate_date",
-        "hint.confirm",
-        "hint.cancel",
-        "hint.confirm_cancel",
-    }
-)
+NOT_YET_SHOWN = frozenset({"warning.clock", "warning.certificate_date"})
 
 # The longest value that is likely for each placeholder; one of another name is a defect until it has its line here.
 LONGEST = {
@@ -230,7 +205,8 @@ def fullest_pages(texts: Texts) -> Iterator[Page]:
     results: dict[str, Any] = {kind: SimpleNamespace(outcome="timeout") for kind in KINDS}
     yield progress_page(texts, plan, results)
     yield result_page(texts, plan, results)
-    yield degraded_page(texts, plan, results)
+    yield degraded_page(texts, "warning.storage", plan, results)
+    yield degraded_page(texts, "warning.not_provisioned", plan, results)
     yield restored_page(texts)
     for kind in REASON_KINDS:
         terminal = _terminal(kind.code, ACTOR_POI if kind.found_by_terminal else ACTOR_HOST)

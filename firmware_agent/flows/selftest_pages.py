@@ -27,9 +27,9 @@ def result_page(texts: "Texts", plan: "list[Phase]", results: "dict[str, Result]
     return Page("selftest", texts.get("selftest.title"), lines, choices, texts.get("hint.choose"), "alert")
 
 
-def degraded_page(texts: "Texts", plan: "list[Phase]", results: "dict[str, Result]") -> Page:
-    """The memory or the identity cannot be read: the devices were tested, and nothing else can be done here."""
-    lines = [texts.get("warning.storage")] + _device_lines(texts, plan, results)
+def degraded_page(texts: "Texts", warning: str, plan: "list[Phase]", results: "dict[str, Result]") -> Page:
+    """The memory or the identity cannot be read: the devices were tested, and nothing else can be done here. warning: key of the text."""
+    lines = [texts.get(warning)] + _device_lines(texts, plan, results)
     return Page("warning", texts.get("warning.title"), lines, tone="alert")
 
 

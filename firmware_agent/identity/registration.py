@@ -7,6 +7,7 @@ are here the old identity stays; then all that changes is one write. Cut off at 
 from firmware_agent.identity.der import certification_request, ec_private_key
 from firmware_agent.identity.identity import KEY_IDENTITY, Identity
 from firmware_agent.messages.cbor import decode, encode
+from hal.errors import E_NOEXIST, DeviceError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ async def begin(terminal: "Terminal") -> None:
     transport_private, transport_public = await element.transport_key()
     request = await certification_request(element, slot, terminal.identity.terminal)
     record = terminal.store.get(KEY_NUMBER)
-    number = (int(decode(record)) if record is not None else 0) + 1  
+    number = (int(decode(record)) if record is not None else 0) + 1
     terminal.apply(
         [],
         [
@@ -49,7 +50,7 @@ async def begin(terminal: "Terminal") -> None:
                 {
                     "application": number,
                     "purpose": "registration",
-                    "reasons": [reason.to_list() for reason in terminal.state.reasons],
+                    "reasons": [reason.told() for reason in terminal.state.reasons],
                     "request": request,
                     "transport_key": transport_public,
                 },
@@ -73,7 +74,13 @@ async def renewed(terminal: "Terminal", credentials: "Claims") -> Identity:
     certificate = credentials.octets("certificate")
     transport_certificate = credentials.octets("transport_certificate")
     # The acquirer's signature vouches for the certificates; what is left to see is that they are for the keys made here.
-    if await terminal.hal.secure_element.public_key(slot) not in certificate:
+    try:
+        public_key = await terminal.hal.secure_element.public_key(slot)
+    except DeviceError as error:
+        if error.code != E_NOEXIST:
+            raise
+        raise RegistrationError("the new signing key is no longer there")
+    if public_key not in certificate:
         raise RegistrationError("certificate is not for the new signing key")
     if transport_public not in transport_certificate:
         raise RegistrationError("certificate is not for the new transport key")

@@ -8,6 +8,7 @@ from firmware_agent.messages.cbor import encode
 from firmware_agent.messages.cose import key_id, sign
 from firmware_agent.messages.schema import LINK_LOST, Claims, down_topics, kind_named, topic
 from firmware_agent.store import StoreError
+from hal.errors import DeviceError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ CONNECT_TIMEOUT_MS = 20000
 ANSWER_TIMEOUT_MS = 10000
 BACK_OFF_MIN_MS = 1000
 BACK_OFF_MAX_MS = 120000
-# A connection that lasted this long was a good one. A shorter one (connect, then thrown out) does not reset the back-off.
+# A connection that was online this long was a good one. A shorter one (connect, then thrown out) does not reset the back-off.
 GOOD_CONNECTION_MS = 30000
 NETWORK_LOOK_MS = 250
 IDLE_MS = 100  # how often an empty outbox is looked at
@@ -38,6 +39,8 @@ class Courier:
         self._make_link = make_link
         self._arrived = arrived
         self._renew = False
+        self._announced = ""  # key of the state that the last connection queued
+        self._online_since_ms = 0
 
     def renew(self) -> None:
         """The identity has changed: connect again with the new one, as soon as nothing is in flight."""
@@ -50,17 +53,17 @@ class Courier:
         while True:
             while not joined(self._terminal.hal):
                 await clock.sleep_ms(NETWORK_LOOK_MS)
-            began_ms = clock.monotonic_ms()
             try:
                 await self._one_connection()
-            except (LinkError, StoreError) as error:
+            except (LinkError, StoreError, DeviceError) as error:
                 self._terminal.log("link %s" % error)
+            good = self._terminal.online and clock.monotonic_ms() - self._online_since_ms >= GOOD_CONNECTION_MS
             self._terminal.online = False
             if self._renew:
                 self._renew = False
                 back_off_ms = BACK_OFF_MIN_MS
                 continue
-            if clock.monotonic_ms() - began_ms >= GOOD_CONNECTION_MS:
+            if good:
                 back_off_ms = BACK_OFF_MIN_MS
             # Counted from the end of the attempt; spread over half to all of it, so that many terminals do not come at once.
             await clock.sleep_ms(back_off_ms // 2 + self._random(back_off_ms // 2))
@@ -80,14 +83,15 @@ class Courier:
                 boot_count=terminal.boot_count,
             )
         )
-        receiver: "asyncio.Task[None] | None" = None
+        receiver = None
         try:
             await link.connect(CONNECT_TIMEOUT_MS, will=(will_topic, will, True))
             for where in down_topics(terminal.identity.acquirer, terminal.identity.terminal):
                 await link.subscribe(where, ANSWER_TIMEOUT_MS)
+            self._online_since_ms = terminal.hal.clock.monotonic_ms()
             terminal.online = True
             terminal.log("link online")
-            terminal.send("state", terminal.state_body())
+            self._announce()
             receiver = asyncio.create_task(self._receive(link))
             await self._deliver(link, receiver)
         finally:
@@ -95,29 +99,53 @@ class Courier:
                 receiver.cancel()
             await link.disconnect()
 
-    async def _deliver(self, link: "Link", receiver: "asyncio.Task[None]") -> None:
-        """Send what is queued, oldest first, until the link is lost or the identity renewed."""
-        terminal = self._terminal
-        while True:
-            waiting = terminal.outbox.waiting()
-            for key in waiting:
-                claims = terminal.outbox.message(key)
-                where, message = await self._signed(claims)
-                await link.publish(where, message, claims.kind.retained, ANSWER_TIMEOUT_MS)
-                terminal.outbox.sent(key)
-                terminal.log("sent %s %d" % (claims.kind.name, claims.sequence))
-            if receiver.done():
-                await receiver  # raises what ended it
-                return
-            if self._renew and not waiting:
-                return
-            await terminal.hal.clock.sleep_ms(IDLE_MS)
+    def _announce(self) -> None:
+        """Queue the state as this connection tells it. What an earlier one could not deliver gives way, or a broker that throws the
+        terminal out again and again would fill the outbox.
+        """
+        outbox = self._terminal.outbox
+        if self._announced:
+            outbox.remove(self._announced)
+        self._terminal.send("state", self._terminal.state_body())
+        self._announced = outbox.waiting()[-1]
 
-    async def _receive(self, link: "Link") -> None:
-        while True:
-            message = await link.receive()
-            await self._arrived(message)
-            await link.acknowledge(message)
+    async def _deliver(self, link: "Link", receiver: "asyncio.Task[LinkError | StoreError | DeviceError]") -> None:
+        """Send what is queued, oldest first, until the link is lost or the identity renewed."""
+        while not receiver.done():
+            waiting = self._terminal.outbox.waiting()
+            if waiting:
+                await self._send(link, waiting[0])
+            elif self._renew:
+                return
+            else:
+                await self._terminal.hal.clock.sleep_ms(IDLE_MS)
+        raise await receiver
+
+    async def _send(self, link: "Link", key: str) -> None:
+        """Send one entry. One that cannot be sent by any connection is given up, or it would hold up all behind it."""
+        terminal = self._terminal
+        try:
+            claims = terminal.outbox.message(key)
+            where, message = await self._signed(claims)
+            await link.publish(where, message, claims.kind.retained, ANSWER_TIMEOUT_MS)
+        except (LinkError, ValueError) as error:
+            if isinstance(error, LinkError) and not (error.code == "E_REFUSED" and link.connected):
+                raise
+            terminal.outbox.discard(key)
+            terminal.log("gave up %s: %s" % (key, error))
+            return
+        terminal.outbox.remove(key)
+        terminal.log("sent %s %d" % (claims.kind.name, claims.sequence))
+
+    async def _receive(self, link: "Link") -> "LinkError | StoreError | DeviceError":
+        """Until the link is lost, or what arrives cannot be judged or kept; gives why."""
+        try:
+            while True:
+                message = await link.receive()
+                await self._arrived(message)
+                await link.acknowledge(message)
+        except (LinkError, StoreError, DeviceError) as error:
+            return error
 
     async def _signed(self, claims: Claims) -> "tuple[str, bytes]":
         identity = self._terminal.identity

@@ -98,7 +98,7 @@ class Judge:
         if claims.sequence <= highest:
             return "replayed"
         # A clock that knows only a floor is never ahead of the true time: what has expired by it has expired.
-        if trust != TRUST_NONE and wall_s > claims.expires:
+        if trust != TRUST_NONE and wall_s >= claims.expires:  # "on or after" (RFC 8392, 3.1.4)
             return "expired"
         return ""
 

@@ -17,7 +17,9 @@ KEY_DROPPED = "dropped"
 
 
 class Outbox:
-    """store: open; capacity: entries kept at most: the oldest gives way, and is counted."""
+    """store: open; capacity: entries kept at most, save that what is queued at once is never torn apart: the oldest gives way, and is
+    counted.
+    """
 
     def __init__(self, store: "Store", terminal: str, boot_count: int, capacity: int = 64) -> None:
         self._store = store
@@ -43,11 +45,11 @@ class Outbox:
             changes.append((PREFIX + "%08x" % sequence, encode(entry)))
         if not changes:
             return changes
-        waiting = self.waiting()
-        excess = len(waiting) + len(changes) - self._capacity
+        excess = len(self.waiting()) + len(changes) - self._capacity
         if excess > 0:
-            changes.extend([(key, None) for key in waiting[:excess]])
-            changes.append((KEY_DROPPED, encode(self.dropped + min(excess, len(waiting)))))
+            gone = self._giving_way(excess)
+            changes.extend([(key, None) for key in gone])
+            changes.append((KEY_DROPPED, encode(self.dropped + len(gone))))
         changes.append((KEY_SEQUENCE, encode(sequence)))
         return changes
 
@@ -62,17 +64,36 @@ class Outbox:
         return self._store.keys(PREFIX)
 
     def message(self, key: str) -> Claims:
-        """The claims of one entry."""
+        """The claims of one entry. Raises ValueError for one that this version cannot read."""
         number, sequence, boot_count, wall_s, fields = decode(self._store.get(key) or b"")
-        kind = kind_named(number)
+        try:
+            kind = kind_named(number)
+        except KeyError:
+            raise ValueError("there is no kind %r" % number)
         body, unknown = decode_body(kind, fields)
         claims = Claims(kind, self._terminal, sequence, body, issued_at=wall_s, boot_count=boot_count)
         claims.unknown = unknown
         return claims
 
-    def sent(self, key: str) -> None:
-        """The broker has it."""
+    def remove(self, key: str) -> None:
+        """The broker has it, or a newer message says the same."""
         self._store.remove(key)
+
+    def discard(self, key: str) -> None:
+        """It can never be sent: counted with what gave way."""
+        self._store.put_all([(key, None), (KEY_DROPPED, encode(self.dropped + 1))])
+
+    def _giving_way(self, excess: int) -> "list[str]":
+        """The oldest; but applications last, for a terminal whose application was lost would wait for its answer for ever."""
+        application = kind_named("application").number
+        others: list[str] = []
+        applications: list[str] = []
+        for key in self.waiting():
+            if len(others) == excess:
+                break
+            entry = decode(self._store.get(key) or b"")
+            (applications if entry[0] == application else others).append(key)
+        return (others + applications)[:excess]
 
     def _number(self, key: str) -> int:
         value = self._store.get(key)

@@ -26,17 +26,22 @@ LIST = "list"
 MAX_TEXT = 512  # characters
 MAX_BYTES = 2048
 MAX_UINT = 0xFFFFFFFFFFFF
+# The acquirer's words that a terminal keeps in its state, in characters: short, so that all twelve reasons at once fit into one record.
+MAX_CASE = 32
+MAX_NOTE = 80
+MAX_REMARK = 160
 
 
 class Field:
-    """number: on the wire; required: a message without it is malformed; what: for the document."""
+    """number: on the wire; required: a message without it is malformed; what: for the document; longest: of a text, in characters."""
 
-    def __init__(self, number: int, name: str, type: str, required: bool, what: str) -> None:
+    def __init__(self, number: int, name: str, type: str, required: bool, what: str, longest: int = MAX_TEXT) -> None:
         self.number = number
         self.name = name
         self.type = type
         self.required = required
         self.what = what
+        self.longest = longest
 
 
 class Kind:
@@ -60,7 +65,7 @@ def _state_fields() -> "tuple[Field, ...]":
         Field(2, "status", TEXT, True, "ISO 20022 component status: OPER, WAIT, OUTD, DACT"),
         Field(3, "link", TEXT, True, "online, or lost in the last will"),
         Field(4, "connection", UINT, True, "number of the connection: a will speaks of its own connection only"),
-        Field(5, "reasons", LIST, True, "each [number, actor, since, until, component, case, note]"),
+        Field(5, "reasons", LIST, True, "each [number, actor, since, until, component, case, note]; note: only the terminal's own"),
         Field(6, "step", TEXT, False, "step of the recovery"),
         Field(7, "tests_due", LIST, False, "function tests still to be passed"),
         Field(8, "firmware", TEXT, False, "version of the agent"),
@@ -152,8 +157,8 @@ KINDS = (
             Field(1, "action", TEXT, True, "suspend, lift, self_test"),
             Field(2, "reason", TEXT, False, "suspend, lift: code of the reason"),
             Field(3, "until", UINT, False, "suspend: expected restore time, Unix seconds"),
-            Field(4, "case", TEXT, False, "suspend: case number"),
-            Field(5, "note", TEXT, False, "suspend: in the acquirer's words"),
+            Field(4, "case", TEXT, False, "suspend: case number, at most %d characters" % MAX_CASE, MAX_CASE),
+            Field(5, "note", TEXT, False, "suspend: in the acquirer's words, at most %d characters" % MAX_NOTE, MAX_NOTE),
             Field(6, "probation_s", UINT, False, "lift: length of the probation that follows"),
         ),
     ),
@@ -167,7 +172,7 @@ KINDS = (
         (
             Field(1, "application", UINT, True, "number of the application"),
             Field(2, "status", TEXT, True, "received, under_review, more_needed, approved, rejected"),
-            Field(3, "remark", TEXT, False, "the reviewer's words"),
+            Field(3, "remark", TEXT, False, "the reviewer's words, at most %d characters" % MAX_REMARK, MAX_REMARK),
         ),
     ),
     Kind(
@@ -189,7 +194,7 @@ LINK_ONLINE = "online"
 LINK_LOST = "lost"
 
 
-class SchemaError(Exception):
+class SchemaError(ValueError):
     """code: 'malformed' (a claim or field is missing, of the wrong type or out of range), 'version', 'unknown_kind', 'critical_field'."""
 
     def __init__(self, code: str, detail: str) -> None:
@@ -283,7 +288,7 @@ class Claims:
         message = claims.get(CLAIM_MESSAGE)
         if not isinstance(message, list) or not message:
             raise SchemaError("malformed", "no message claim")
-        if message[0] != VERSION:
+        if not _uint(message[0]) or message[0] != VERSION:
             raise SchemaError("version", repr(message[0]))
         if len(message) != 4 or not _uint(message[1]) or not _uint(message[2]):
             raise SchemaError("malformed", "message claim")
@@ -354,7 +359,7 @@ def _check(field: Field, value: object) -> None:
     if field.type == UINT:
         good = _uint(value)
     elif field.type == TEXT:
-        good = isinstance(value, str) and len(value) <= MAX_TEXT
+        good = isinstance(value, str) and len(value) <= field.longest
     elif field.type == BYTES:
         good = isinstance(value, bytes) and len(value) <= MAX_BYTES
     elif field.type == BOOL:

@@ -23,7 +23,7 @@ async def run_plan(
     """Run the plan; `done` is called with each result as soon as it is there. Gives the results in the plan's order.
 
     Phases of one device run one after the other; devices run at the same time. before: what has to be awaited before a kind of
-    device can be judged (joining the network), while the others are tested.
+    device can be judged (joining the network), while the others are tested; it raises nothing: what failed in it, the check finds.
     """
     preparations = before or {}
     kinds = []

@@ -1,7 +1,9 @@
 """Function tests: print, scan and pay, as the merchant uses them. Tasks: they do the work and know no words."""
 
+import errno
+
 from firmware_agent.selftest.phases import ERROR, FAIL, PASS, TIMEOUT
-from hal.errors import E_EXTENDED, E_TIMEOUT, EPTR_COVER_OPEN, EPTR_REC_EMPTY, ESC_READ, ESC_TORN, DeviceError
+from hal.errors import E_EXTENDED, E_FAILURE, E_TIMEOUT, EPTR_COVER_OPEN, EPTR_REC_EMPTY, ESC_READ, ESC_TORN, DeviceError, error_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ async def print_test(slips: "SlipPrinter", title: str, lines: "list[str]") -> Ou
     """Print a slip. Whether it can be read, only a person can say."""
     try:
         await slips.print_lines(lines, title)
-    except DeviceError as error:
+    except (DeviceError, OSError) as error:
         return _failed(error, CAUSE_OF_PRINTER)
     return Outcome(PASS)
 
@@ -44,7 +46,7 @@ async def scan_test(scanner: "Scanner") -> Outcome:
     """Read any one code."""
     try:
         code = await scanner.scan(SCAN_TIMEOUT_MS)
-    except DeviceError as error:
+    except (DeviceError, OSError) as error:
         return _failed(error, {})
     if code is None:
         return Outcome(TIMEOUT, "no_code")
@@ -56,11 +58,8 @@ async def pay_test(reader: "CardReader") -> Outcome:
     try:
         if not await reader.find_card(CARD_TIMEOUT_MS):
             return Outcome(TIMEOUT, "no_card")
-        try:
-            answer = await reader.exchange(SELECT_PPSE)
-        finally:
-            await reader.release_card()
-    except DeviceError as error:
+        answer = await _select(reader)
+    except (DeviceError, OSError) as error:
         return _failed(error, CAUSE_OF_READER)
     if answer[-2:] == SW_SUCCESS:
         return Outcome(PASS)
@@ -68,7 +67,26 @@ async def pay_test(reader: "CardReader") -> Outcome:
     return Outcome(FAIL, "not_a_payment_card" if answer[-2:] == SW_NOT_FOUND else "card_refused")
 
 
-def _failed(error: DeviceError, causes: "dict[int, str]") -> Outcome:
+async def _select(reader: "CardReader") -> bytes:
+    """The card's answer; the card is released whatever happens, and what went wrong first is what is raised."""
+    answered = False
+    try:
+        answer = await reader.exchange(SELECT_PPSE)
+        answered = True
+    finally:
+        try:
+            await reader.release_card()
+        except DeviceError:
+            if answered:
+                raise
+    return answer
+
+
+def _failed(error: "DeviceError | OSError", causes: "dict[int, str]") -> Outcome:
+    if not isinstance(error, DeviceError):  # a bus raised what the driver did not expect
+        if error.args and error.args[0] == errno.ETIMEDOUT:
+            return Outcome(TIMEOUT, "no_answer")
+        return Outcome(ERROR, error_name(E_FAILURE))
     if error.code == E_TIMEOUT:
         return Outcome(TIMEOUT, "no_answer")
     if error.code == E_EXTENDED and error.extended in causes:

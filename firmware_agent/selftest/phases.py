@@ -19,8 +19,8 @@ CLERK_MENDS = ("paper_out", "cover_open", "key_stuck")
 
 
 class Phase:
-    """id: its name in reports; kind: the device it tests, as in hal.KINDS; level: UnifiedPOS health check level; timeout_ms: for one attempt;
-    retries: further attempts after a failure, for a part that needs a second knock.
+    """id: its name in reports; kind: the device it tests, as in hal.KINDS; level: UnifiedPOS health check level; timeout_ms: for one
+    attempt; retries: further attempts after a failure, for a part that needs a second knock.
     """
 
     def __init__(self, id: str, kind: str, level: int, timeout_ms: int, retries: int) -> None:

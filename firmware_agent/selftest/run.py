@@ -46,13 +46,16 @@ async def self_test(terminal: "Terminal", plan_name: str, plan: "list[Phase]", s
 
 
 def _found(terminal: "Terminal", results: "list[Result]") -> "list[Event]":
-    """A defect suspends the terminal, once; a pass clears what the terminal itself had found. Anything else decides nothing."""
+    """A defect suspends the terminal, once; when all that was tested of a device passes, what the terminal itself had found in it is
+    cleared. Anything else decides nothing.
+    """
     events: list[Event] = []
+    imperfect = [result.kind for result in results if result.outcome != PASS]
     for result in results:
         if result.suspends:
             reason = Reason("hardware_fault", ACTOR_POI, terminal.wall_s, component=result.kind, note=result.cause)
             if not any(held.same_cause(reason) for held in terminal.state.reasons):
                 events.append(Suspended(reason))
-        elif result.outcome == PASS:
+        elif result.kind not in imperfect:
             events.append(FaultCleared(result.kind))
     return events

@@ -79,6 +79,10 @@ class Reason:
     def to_list(self) -> "list[int | str]":
         return [self.kind.number, self.actor, self.since, self.until, self.component, self.case, self.note]
 
+    def told(self) -> "list[int | str]":
+        """As in a message to the acquirer: as in the store, without his own words, which can be long."""
+        return self.to_list()[:-1] + ["" if self.actor == ACTOR_HOST else self.note]
+
     @staticmethod
     def from_list(values: "list[int | str]") -> "Reason":
         """Raises KeyError, ValueError or TypeError for what `to_list` never wrote."""

@@ -2,14 +2,11 @@
 
 TEXTS = {
     # Start-up and self-test
-    "startup.title": "Starting up",
-    "startup.wait": "Please wait a moment.",
-    "startup.firmware": "Firmware %(version)s",
     "selftest.title": "Self-test",
     "selftest.running": "Testing. Please wait.",
     "selftest.line": "%(device)s\t%(outcome)s",
     "selftest.all_passed": "All devices work.",
-    "selftest.some_failed": "Not passed: %(count)s. Please call a technician.",
+    "selftest.some_failed": "Not passed: %(count)s. Please check and test again, or call a technician.",
     "selftest.choice.1": "Continue",
     "selftest.choice.2": "Test again",
     "device.clock": "Clock",
@@ -26,7 +23,6 @@ TEXTS = {
     "outcome.fail": "fail",
     "outcome.error": "error",
     "outcome.timeout": "timeout",
-    "outcome.aborted": "stopped",
     "outcome.skip": "skipped",
     "outcome.not_run": "not run",
     # In service
@@ -36,7 +32,6 @@ TEXTS = {
     "idle.link": "Link: %(link)s",
     "idle.probation": "Watched until %(until)s. Anomalies are reported to the acquirer.",
     "link.online": "connected",
-    "link.connecting": "connecting",
     "link.offline": "not connected",
     "link.offline_hint": "No connection to the acquirer. Reports are kept and sent later.",
     # Suspended
@@ -94,7 +89,6 @@ TEXTS = {
     "recovery.application.terminal": "Terminal no.: %(terminal)s",
     "recovery.application.code": "Reason code: %(code)s",
     "recovery.application.case": "Case no.: %(case)s",
-    "recovery.application.report": "The latest self-test report",
     "recovery.application.choice.1": "Send",
     "recovery.application.choice.2": "Not now",
     "recovery.review.title": "4. Review",
@@ -102,11 +96,8 @@ TEXTS = {
     "recovery.review.status": "Status: %(status)s",
     "recovery.review.remark": "Remark: %(remark)s",
     "recovery.review.wait": "The answer will be shown here. You need not keep asking.",
-    "recovery.review.approved": "Your application was approved. Please continue.",
     "recovery.review.rejected": "Your application was rejected. Please read the remark, then apply again or call the acquirer.",
     "recovery.review.more_needed": "More material is needed. Please hand it in, then apply again.",
-    "recovery.review.choice.1": "Continue",
-    "recovery.review.choice.2": "Apply again",
     "review.sent": "sent",
     "review.received": "received",
     "review.under_review": "under review",
@@ -115,9 +106,6 @@ TEXTS = {
     "review.rejected": "rejected",
     "recovery.registration.title": "5. Register again",
     "recovery.registration.running": "New keys are being made and registered. Please leave the power on.",
-    "recovery.registration.done": "The terminal is registered again.",
-    "recovery.registration.failed": "Registration failed (%(code)s). Please try again, or call the acquirer.",
-    "recovery.registration.choice.1": "Try again",
     "recovery.lift.title": "6. Waiting for the acquirer",
     "recovery.lift.wait": "All your steps are done. The acquirer will lift the suspension; the terminal then continues by itself.",
     # Function tests
@@ -137,8 +125,6 @@ TEXTS = {
     "test.scan.hold": "Please hold the code before the scanner.",
     "test.pay.title": "Test: pay",
     "test.pay.hold": "Please hold a card to the reader. No money moves.",
-    "test.passed.title": "Test passed",
-    "test.passed": "%(test)s: passed.",
     "test.failed.title": "Test failed",
     "test.failed": "%(test)s: failed. Please try again. If it fails again, call a technician.",
     "test.failed.choice.1": "Try again",
@@ -158,18 +144,13 @@ TEXTS = {
     "out_of_order.lift": "Only a technician and the acquirer together can bring it back.",
     # To customers
     "customer.apology": "Sorry, this terminal is not available. Please ask for another way to pay.",
-    "customer.until": "Expected back: %(until)s",
     # Warnings
-    "order.refused": "An order that could not be trusted was refused. Nothing was changed. The acquirer will be told.",
     "warning.title": "Please note",
     "warning.storage": "The storage has an error. Records may be lost. Please call a technician.",
-    "warning.storage_full": "The storage is almost full. Please connect the terminal so that reports can be sent.",
+    "warning.not_provisioned": "This terminal is not set up. Please call the acquirer.",
     "warning.clock": "The clock is not set. Times shown may be wrong until the acquirer has set it.",
     "warning.certificate_date": "The secure connection failed because of the date. Please check the clock, or call the acquirer.",
     # Keys
     "hint.choose": "Press the number of your choice",
-    "hint.confirm": "ENTER: confirm",
-    "hint.cancel": "CANCEL: back",
-    "hint.confirm_cancel": "ENTER: confirm   CANCEL: back",
     "hint.wait": "Please wait",
 }

@@ -2,14 +2,11 @@
 
 TEXTS = {
     # Start-up and self-test
-    "startup.title": "正在启动",
-    "startup.wait": "请稍候。",
-    "startup.firmware": "固件版本 %(version)s",
     "selftest.title": "自检",
     "selftest.running": "正在自检，请稍候。",
     "selftest.line": "%(device)s\t%(outcome)s",
     "selftest.all_passed": "所有设备正常。",
-    "selftest.some_failed": "未通过：%(count)s 项，请联系技术人员。",
+    "selftest.some_failed": "未通过：%(count)s 项。请检查后重新自检，或联系技术人员。",
     "selftest.choice.1": "继续",
     "selftest.choice.2": "重新自检",
     "device.clock": "时钟",
@@ -26,7 +23,6 @@ TEXTS = {
     "outcome.fail": "故障",
     "outcome.error": "出错",
     "outcome.timeout": "超时",
-    "outcome.aborted": "已中止",
     "outcome.skip": "已跳过",
     "outcome.not_run": "未测",
     # In service
@@ -36,7 +32,6 @@ TEXTS = {
     "idle.link": "网络连接：%(link)s",
     "idle.probation": "观察期至 %(until)s，异常情况将自动上报支付机构。",
     "link.online": "已连接",
-    "link.connecting": "正在连接",
     "link.offline": "未连接",
     "link.offline_hint": "未连接到支付机构。报告已保存，联网后自动发送。",
     # Suspended
@@ -94,7 +89,6 @@ TEXTS = {
     "recovery.application.terminal": "终端号：%(terminal)s",
     "recovery.application.code": "原因代码：%(code)s",
     "recovery.application.case": "工单号：%(case)s",
-    "recovery.application.report": "最近一次自检报告",
     "recovery.application.choice.1": "提交",
     "recovery.application.choice.2": "暂不提交",
     "recovery.review.title": "4. 等待审核",
@@ -102,11 +96,8 @@ TEXTS = {
     "recovery.review.status": "审核进度：%(status)s",
     "recovery.review.remark": "审核意见：%(remark)s",
     "recovery.review.wait": "审核结果将在此显示，无需反复查询。",
-    "recovery.review.approved": "申请已通过审核，请继续。",
     "recovery.review.rejected": "申请未通过审核。请查看审核意见，重新申请或联系支付机构。",
     "recovery.review.more_needed": "需要补充材料。请补交后重新申请。",
-    "recovery.review.choice.1": "继续",
-    "recovery.review.choice.2": "重新申请",
     "review.sent": "已发送",
     "review.received": "已收到",
     "review.under_review": "审核中",
@@ -115,9 +106,6 @@ TEXTS = {
     "review.rejected": "未通过",
     "recovery.registration.title": "5. 重新注册",
     "recovery.registration.running": "正在生成新密钥并重新注册，请勿断电。",
-    "recovery.registration.done": "终端已重新注册。",
-    "recovery.registration.failed": "注册失败（%(code)s）。请重试，或联系支付机构。",
-    "recovery.registration.choice.1": "重试",
     "recovery.lift.title": "6. 等待支付机构解除停用",
     "recovery.lift.wait": "您的步骤已全部完成。支付机构解除停用后，终端将自动继续。",
     # Function tests
@@ -137,8 +125,6 @@ TEXTS = {
     "test.scan.hold": "请将条码或二维码对准扫描器。",
     "test.pay.title": "支付测试",
     "test.pay.hold": "请将卡片靠近读卡器。不会扣款。",
-    "test.passed.title": "测试通过",
-    "test.passed": "%(test)s测试通过。",
     "test.failed.title": "测试未通过",
     "test.failed": "%(test)s测试未通过，请重试。如再次失败，请联系技术人员。",
     "test.failed.choice.1": "重试",
@@ -158,18 +144,13 @@ TEXTS = {
     "out_of_order.lift": "须由技术人员和支付机构共同恢复。",
     # To customers
     "customer.apology": "抱歉，终端暂停服务，请用其他支付方式。",
-    "customer.until": "预计恢复：%(until)s",
     # Warnings
-    "order.refused": "收到一条不可信的指令，已拒绝执行，终端状态未改变，并将上报支付机构。",
     "warning.title": "请注意",
     "warning.storage": "存储器出错，记录可能丢失。请联系技术人员。",
-    "warning.storage_full": "存储空间即将用尽。请连接网络，以便发送报告。",
+    "warning.not_provisioned": "终端尚未初始化，请联系支付机构。",
     "warning.clock": "时钟未设置。支付机构校时前，显示的时间可能有误。",
     "warning.certificate_date": "因日期问题无法建立安全连接。请检查时钟，或联系支付机构。",
     # Keys
     "hint.choose": "请按数字键选择",
-    "hint.confirm": "确认键：确认",
-    "hint.cancel": "取消键：返回",
-    "hint.confirm_cancel": "确认键：确认   取消键：返回",
     "hint.wait": "请稍候",
 }

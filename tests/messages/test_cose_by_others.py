@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_der_priv
 from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
-from pycose.algorithms import CoseAlgorithm, Es256
+from pycose.algorithms import Es256
 from pycose.headers import KID, Algorithm
 from pycose.keys.curves import P256 as PYCOSE_P256
 from pycose.keys.ec2 import EC2Key
@@ -35,21 +35,12 @@ from firmware_agent.messages.cbor import MAX_DEPTH, CborError, Tag, decode, enco
 from firmware_agent.messages.cose import ALG_ES256, ALG_ESP256, CoseError, Envelope, key_id, parse, sign, verify
 from hal.drivers.p256 import P256, N
 from hal.drivers.p256_openssl import OpensslP256
+from tests.messages.esp256 import Esp256
 
 if TYPE_CHECKING:
     from hal.compat import P256 as Curve
 
 TOPIC = "poi/v1/acquirer/终端-1/report"
-
-
-class Esp256(Es256):
-    """pycose 1.1 is older than RFC 9864: told the number -9, it does the rest itself."""
-
-    identifier = -9
-    fullname = "ESP256"
-
-
-CoseAlgorithm.register_attribute()(Esp256)
 
 
 class OneKey:

@@ -88,7 +88,7 @@ def test_every_character_of_the_font_is_read_as_itself():
 
 def test_pages_are_read_at_every_distance_of_their_lines():
     for count in range(15):
-        lines = [f"行 {number}" for number in range(count)]
+        lines = [f"项 {number}" for number in range(count)]
         assert read(Page("p", "T", lines)) == ["T", *lines]
 
 

@@ -15,7 +15,9 @@ from host_sim.terminal import RUNTIMES
 SCENARIOS = sorted((Path(__file__).parent.parent.parent / "scenarios").glob("*.yaml"))
 
 
-def run(path: Path, runtime: str, broker: str = "mosquitto", language: str | None = None, screens: Path | None = None) -> tuple[Outcome, str]:
+def run(
+    path: Path, runtime: str, broker: str = "mosquitto", language: str | None = None, screens: Path | None = None
+) -> tuple[Outcome, str]:
     """The outcome, and what was told."""
     scenario = load(path)
     told: list[str] = []

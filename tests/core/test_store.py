@@ -1,0 +1,373 @@
+"""The store: after a power cut at any byte of any write it holds the old value or the new one; what cannot be read is said, never removed."""
+
+import struct
+from binascii import crc32
+
+from firmware_agent.store import MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES, Store, StoreError
+from tests.core.parts import Flash, PowerCut
+from tests.core.support import raises
+
+SEGMENT_BYTES = 160  # so that the script below is compacted more than once
+KEYS = ("a", "b", "c", "longer.key")
+SCRIPT = (
+    [("a", b"1")],
+    [("b", b"first of b"), ("c", b"")],
+    [("a", b"2"), ("longer.key", bytes(40))],
+    [("b", None)],
+    [("a", b"3"), ("b", b"second of b"), ("c", None)],
+    [("a", b"3")],
+    [("longer.key", b"short")],
+    [("a", b"4"), ("c", b"back"), ("longer.key", None)],
+    [("c", bytes(range(30)))],
+    [("a", None), ("c", None)],
+    [("b", b"third of b")],
+    [("a", b"last"), ("c", b"last"), ("longer.key", b"last")],
+)
+
+
+def opened(flash, segment_bytes=SEGMENT_BYTES):
+    store = Store(flash, segment_bytes)
+    store.open()
+    return store
+
+
+def content(store):
+    return {key: store.get(key) for key in store.keys()}
+
+
+def models():
+    """What the store holds before the first step of the script, and after each."""
+    model = {}
+    held = [{}]
+    for changes in SCRIPT:
+        for key, value in changes:
+            if value is None:
+                model.pop(key, None)
+            else:
+                model[key] = value
+        held.append(dict(model))
+    return held
+
+
+HELD = models()
+
+
+def run_script(flash):
+    """How many steps were done when the power went; all of them when it did not."""
+    done = 0
+    try:
+        store = opened(flash)
+        for changes in SCRIPT:
+            store.put_all(changes)
+            done += 1
+    except PowerCut:
+        pass
+    return done
+
+
+def places(lengths):
+    """Every write by its number from 1, with the bytes to keep of it: none, the frame's edges, the middle, all but one, all."""
+    for number, length in enumerate(lengths):
+        for keep_bytes in sorted({0, min(1, length), min(6, length), min(7, length), length // 2, max(0, length - 1), max(1, length)}):
+            yield number + 1, keep_bytes
+
+
+def frame(body):
+    return struct.pack(">HI", len(body), crc32(body) & 0xFFFFFFFF) + body
+
+
+def code_of(call, *arguments):
+    return raises(StoreError, call, *arguments).code
+
+
+def test_what_was_put_is_there_after_opening_again():
+    flash = Flash()
+    assert run_script(flash) == len(SCRIPT)
+    store = opened(flash)
+    assert content(store) == HELD[-1]
+    assert store.keys() == sorted(HELD[-1])
+    assert store.keys("l") == ["longer.key"]
+    assert store.get("never") is None
+    assert store.damaged == 0
+
+
+def test_the_script_is_compacted_more_than_once():
+    flash = Flash()
+    run_script(flash)
+    assert flash.writes.count(0) >= 4 and flash.names()[0] > "store.00000002"
+
+
+def test_a_cut_at_any_place_of_any_write_leaves_the_old_or_the_new_values():
+    whole = Flash()
+    run_script(whole)
+    cuts = 0
+    for write, keep_bytes in places(whole.writes):
+        flash = Flash()
+        flash.cut(write, keep_bytes)
+        done = run_script(flash)
+        flash.power_up()
+        store = opened(flash)
+        held = content(store)
+        assert held == HELD[done] or held == HELD[min(done + 1, len(SCRIPT))], (write, keep_bytes, held)
+        assert store.damaged == 0
+        assert len(flash.names()) == 1  # nothing is left of what was interrupted
+        # And what is written from here on is found again.
+        store.put("after", b"the cut")
+        held["after"] = b"the cut"
+        assert content(store) == held
+        assert content(opened(flash)) == held
+        cuts += 1
+    assert cuts > 150
+
+
+def test_a_second_cut_while_the_first_is_mended_loses_nothing():
+    whole = Flash()
+    run_script(whole)
+    for write, length in enumerate(whole.writes):
+        first = Flash()
+        first.cut(write + 1, length // 2 or 1)
+        run_script(first)
+        first.power_up()
+        mending = Flash(first.files)
+        store = opened(mending)
+        held = content(store)
+        store.put("after", b"the cut")
+        for again, keep_bytes in places(mending.writes):
+            flash = Flash(first.files)
+            flash.cut(again, keep_bytes)
+            try:
+                opened(flash).put("after", b"the cut")
+            except PowerCut:
+                pass
+            flash.power_up()
+            found = content(opened(flash))
+            assert found.pop("after", b"the cut") == b"the cut"
+            assert found == held, (write, again, keep_bytes)
+
+
+def test_a_torn_first_segment_is_begun_again():
+    whole = Flash()
+    opened(whole)
+    data = whole.files["store.00000001"]
+    for length in range(len(data)):
+        flash = Flash({"store.00000001": data[:length]})
+        store = opened(flash)
+        assert content(store) == {}
+        store.put("a", b"1")
+        assert content(opened(flash)) == {"a": b"1"}
+
+
+def test_the_leftovers_of_an_interrupted_compaction_are_removed():
+    flash = Flash()
+    run_script(flash)
+    name = flash.names()[0]
+    number = int(name[6:], 16)
+    flash.files["store.%08x" % (number + 1)] = flash.files[name][:30]  # was being written
+    flash.files["store.%08x" % (number - 1)] = bytearray(b"was to be retired")
+    assert content(opened(flash)) == HELD[-1]
+    assert flash.names() == [name]
+
+
+def test_files_of_others_are_left_alone():
+    flash = Flash({"key.0.1": b"a key", "store.backup": b"?", "store.1": b"?", "store.-0000001": b"?", "store.00000000": b"?"})
+    names = flash.names()
+    opened(flash).put("a", b"1")
+    assert content(opened(flash)) == {"a": b"1"}
+    assert flash.names() == sorted(names + ["store.00000001"])
+
+
+def test_rot_anywhere_is_counted_and_the_other_records_survive():
+    """Each bit of each byte of a segment that holds one record per key; some of the records lie before the mark, some behind."""
+    before = Flash()
+    store = opened(before, 1000)
+    for number in range(3):
+        store.put("k%d" % number, b"value %d" % number)
+    store._compact()
+    for number in range(3, 6):
+        store.put("k%d" % number, b"value %d" % number)
+    name = before.names()[0]
+    whole = before.files[name]
+    held = content(store)
+    last_at = len(whole) - len(frame(b"B\x02k5\x00\x07value 5"))
+    for at in range(len(whole)):
+        for bit in (0, 3, 7):
+            flash = Flash(before.files)
+            flash.files[name][at] ^= 1 << bit
+            store = opened(flash, 1000)
+            found = content(store)
+            lost = [key for key in held if key not in found]
+            assert len(lost) <= 1 and all([found[key] == held[key] for key in found]), (at, bit, found)
+            if at < last_at:
+                assert store.damaged == 1, (at, bit)
+                assert lost != ["k5"]
+            store.put("after", b"the rot")
+            found["after"] = b"the rot"
+            assert content(opened(flash, 1000)) == found
+
+
+def test_rot_of_a_newer_value_leaves_the_older_one():
+    flash = Flash()
+    store = opened(flash, 1000)
+    for value in (b"old", b"new"):
+        store.put("a", value)
+    store.put("b", b"behind")
+    at = bytes(flash.files["store.00000001"]).find(b"new")
+    flash.files["store.00000001"][at] ^= 1
+    store = opened(flash, 1000)
+    assert content(store) == {"a": b"old", "b": b"behind"}
+    assert store.damaged == 1
+
+
+def test_a_length_that_rotted_does_not_hide_what_stands_behind_it():
+    """Its record seems to go on for 8 KB; the value looks like a record itself, but for its CRC."""
+    flash = Flash()
+    store = opened(flash, 10000)
+    store.put("a", b"\x00\x05\x12\x34\x56\x78B\x01a\xff\xff" * 50)
+    at = len(flash.files["store.00000001"]) - len(frame(b"B\x01a\x00\x00")) - 550
+    store.put("b", bytes(9000 - 4000))
+    store.put("c", b"behind")
+    flash.files["store.00000001"][at] ^= 0x20
+    store = opened(flash, 10000)
+    assert sorted(content(store)) == ["b", "c"]
+    assert store.get("c") == b"behind"
+    assert store.damaged == 1
+
+
+def test_a_store_that_cannot_be_read_is_reported_and_nothing_is_removed():
+    empty = Flash()
+    opened(empty)
+    for files in (
+        {"store.00000002": b""},
+        {"store.00000007": bytes(300)},
+        {"store.00000001": bytes(300)},
+        {"store.00000001": b"", "store.00000002": b""},
+        {"store.00000003": bytes(empty.files["store.00000001"])[:12], "key.0.1": b"a key"},
+    ):
+        flash = Flash(files)
+        assert code_of(Store(flash).open) == "corrupt"
+        assert {name: bytes(data) for name, data in flash.files.items()} == files
+        assert flash.writes == []
+
+
+def test_a_newer_format_is_refused_and_nothing_is_removed():
+    old = Flash()
+    run_script(old)
+    newer = frame(b"H\x02\x00\x00\x01\x00") + frame(b"?of the future")
+    for files in ({"store.00000100": newer}, {"store.00000100": newer, old.names()[0]: old.files[old.names()[0]]}):
+        flash = Flash(files)
+        before = {name: bytes(data) for name, data in flash.files.items()}
+        assert code_of(Store(flash).open) == "newer"
+        assert {name: bytes(data) for name, data in flash.files.items()} == before
+
+
+def test_the_store_stays_within_its_bounds_over_thousands_of_changes():
+    flash = Flash()
+    store = opened(flash, 1000)
+    most = 0
+    for number in range(3000):
+        store.put("k%d" % (number % 7), b"value %d" % number)
+        if number % 5 == 0:
+            store.remove("k%d" % (number % 3))
+        most = max(most, sum([len(file) for file in flash.files.values()]))
+    assert most < 1100
+    assert content(opened(flash, 1000)) == content(store)
+
+
+def test_what_is_stored_may_be_larger_than_a_segment():
+    flash = Flash()
+    store = opened(flash, 200)
+    for number in range(60):
+        store.put("k%d" % (number % 20), bytes(40))
+    stored = 20 * (40 + 3 + 10)
+    assert len(flash.files[flash.names()[0]]) < 2 * stored + 100
+    assert sum(flash.writes) < 10 * 60 * (40 + 13)  # and is not written anew with every change
+
+
+def test_a_full_medium_keeps_what_is_there_and_works_again_when_there_is_room():
+    flash = Flash()
+    store = opened(flash, 1000)
+    store.put("a", b"old")
+    flash.capacity_bytes = len(flash.files["store.00000001"]) + 10
+    for _ in range(3):
+        assert code_of(store.put, "a", b"does not fit") == "medium"
+        assert content(store) == {"a": b"old"}
+        assert content(opened(Flash(flash.files), 1000)) == {"a": b"old"}
+    flash.capacity_bytes = 1000
+    store.put("a", b"fits now")
+    store.put("b", b"too")
+    assert content(opened(flash, 1000)) == {"a": b"fits now", "b": b"too"}
+
+
+def test_after_a_failed_append_nothing_is_written_behind_what_it_left():
+    for keep_of_broken in (0, 1, 6, 9, 200):
+        flash = Flash()
+        store = opened(flash, 1000)
+        store.put("a", b"old")
+        flash.broken = True
+        flash.keep_of_broken = keep_of_broken
+        assert code_of(store.put, "a", b"fails") == "medium"
+        assert code_of(store.put, "b", b"fails too") == "medium"
+        assert content(store) == {"a": b"old"}
+        flash.broken = False
+        store.put("c", b"works")
+        assert content(store) == {"a": b"old", "c": b"works"}
+        assert content(opened(flash, 1000)) == {"a": b"old", "c": b"works"}
+
+
+class FailsAfterTheMark(Flash):
+    """Writes the mark of a complete segment, and then says that it could not."""
+
+    failing = False
+
+    def append(self, name, data):
+        Flash.append(self, name, data)
+        if self.failing and bytes(data) == frame(b"C"):
+            self.broken = True
+            Flash.append(self, name, b"")
+
+
+def test_a_compaction_that_failed_at_its_very_end_hides_no_later_change():
+    flash = FailsAfterTheMark()
+    store = opened(flash, 150)
+    for number in range(8):
+        store.put("a", b"value %d" % number)
+    flash.failing = True
+    assert code_of(store.put, "a", bytes(60)) == "medium"
+    assert len(flash.names()) == 2  # both of them complete, and the next opening takes the newer one
+    flash.failing = flash.broken = False
+    assert content(store) == {"a": b"value 7"}
+    store.put("b", b"small")  # for this one there would have been room
+    assert content(opened(flash, 150)) == {"a": b"value 7", "b": b"small"}
+
+
+def test_a_medium_that_cannot_be_read_is_said():
+    flash = Flash()
+    store = opened(flash)
+    store.put("a", b"1")
+    del flash.files["store.00000001"]
+    assert code_of(store.get, "a") == "medium"
+
+
+def test_what_is_too_large_is_refused_before_anything_is_written():
+    flash = Flash()
+    store = opened(flash)
+    writes = len(flash.writes)
+    for changes in (
+        [("", b"no key")],
+        [("k" * (MAX_KEY_BYTES + 1), b"")],
+        [("\u7ec8" * 11, b"33 bytes of key")],
+        [("a", bytes(MAX_VALUE_BYTES + 1))],
+        [("fits", b""), ("a", bytes(MAX_VALUE_BYTES)), ("b", bytes(MAX_BATCH_BYTES - MAX_VALUE_BYTES))],
+    ):
+        assert code_of(store.put_all, changes) == "too_large"
+    assert len(flash.writes) == writes and store.keys() == []
+    store.put_all([("k" * MAX_KEY_BYTES, bytes(MAX_VALUE_BYTES)), ("\u7ec8" * 10, b"")])
+    assert len(content(opened(flash))) == 2
+
+
+def test_removing_what_is_not_there_writes_nothing():
+    flash = Flash()
+    store = opened(flash)
+    writes = len(flash.writes)
+    store.remove("a")
+    assert len(flash.writes) == writes

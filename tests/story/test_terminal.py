@@ -1,0 +1,107 @@
+"""A terminal looked at closely: what it sends is verified by other people's code, and what it does when its memory is bad."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import cbor2
+import pytest
+from pycose.headers import Algorithm
+from pycose.keys import EC2Key
+from pycose.keys.curves import P256
+from pycose.messages import Sign1Message
+
+from firmware_agent.links.link import Message
+from host_sim.story import TERMINAL, Story
+from host_sim.terminal import RUNTIMES
+from tests.messages.esp256 import Esp256
+from tests.story.world import until, world
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_what_the_running_agent_sends_is_verified_by_an_independent_implementation(runtime: str) -> None:
+    async def scenario() -> None:
+        async with world(runtime) as story:
+            heard: list[Message] = []
+            handle = story.acquirer.handle
+
+            async def record(message: Message) -> None:
+                heard.append(message)
+                await handle(message)
+
+            story.acquirer.handle = record  # type: ignore[method-assign]
+            story.terminal.power_on()
+            await until(lambda: len(story.account.reports) == 1 and bool(story.account.state), "a report and a state")
+            public_key = story.account.public_key
+            key = EC2Key(crv=P256, x=public_key[:32], y=public_key[32:])
+            kinds = set()
+            for message in heard:
+                cose = Sign1Message.decode(message.payload)
+                assert cose.phdr[Algorithm] is Esp256
+                cose.key = key
+                cose.external_aad = message.topic.encode()
+                assert cose.verify_signature()
+                cose.external_aad = b"poi/v1/acq1/T0000002/state"
+                assert not cose.verify_signature()
+                claims = cbor2.loads(cose.payload)
+                assert claims[2] == TERMINAL  # sub
+                assert claims[267] == 1  # bootcount
+                version, kind, sequence, body = claims[-65537]
+                assert version == 1 and sequence > 0 and isinstance(body, dict)
+                assert cbor2.dumps(claims, canonical=True) == cose.payload
+                kinds.add(kind)
+            assert kinds >= {1, 2}  # state and report
+
+    asyncio.run(scenario())
+
+
+def data_folder(story: Story) -> Path:
+    return story.terminal.folder / "data"
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_terminal_whose_store_is_damaged_tests_its_devices_says_so_and_formats_nothing(runtime: str) -> None:
+    async def scenario() -> None:
+        async with world(runtime) as story:
+            (segment,) = data_folder(story).glob("store.*")
+            segment.rename(segment.with_name("store.00000007"))
+            segment = segment.with_name("store.00000007")
+            segment.write_bytes(bytes(100))
+            story.terminal.power_on()
+            await until(lambda: any("自检" in line or "存储器出错" in line for line in story.terminal.screen()), "the warning")
+            await until(lambda: sum("通过" in line for line in story.terminal.screen()) == 5, "the devices' results")
+            assert any(line.startswith("degraded corrupt") for line in story.terminal.lines)
+            assert segment.read_bytes() == bytes(100)
+            story.terminal.check()  # it goes on
+
+    asyncio.run(scenario())
+
+
+def test_a_terminal_that_was_never_set_up_says_so() -> None:
+    async def scenario() -> None:
+        async with world("cpython") as story:
+            for file in data_folder(story).iterdir():
+                file.unlink()
+            story.terminal.power_on()
+            await until(lambda: any("终端尚未初始化" in line for line in story.terminal.screen()), "the warning")
+
+    asyncio.run(scenario())
+
+
+def test_a_terminal_without_wifi_boots_tests_itself_and_delivers_when_it_is_back() -> None:
+    async def scenario() -> None:
+        async with world("cpython") as story:
+            wifi = story.terminal.bench.chips["network"]
+            wifi.fault("out_of_range")
+            story.terminal.power_on()
+            await until(lambda: any("self-test network fail" in line for line in story.terminal.lines), "the network's failure")
+            await until(lambda: any("Not passed: 1" in line for line in story.terminal.screen()), "the result")
+            wifi.fault("out_of_range", False)
+            await until(lambda: len(story.account.reports) == 1, "the report")
+            outcomes = {result[0]: result[1] for result in story.account.reports[0]["results"]}
+            assert outcomes["network"] == "fail"
+            assert outcomes["printer"] == "pass"
+            assert story.account.state["mode"] == "in_service"
+
+    asyncio.run(scenario())

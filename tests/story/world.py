@@ -1,0 +1,43 @@
+"""A terminal with its acquirer and broker, for tests that look closer than a scenario does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from host_sim.scenario import Scenario
+from host_sim.story import Story
+
+LOOK_S = 0.02
+LIMIT_S = 40.0
+
+
+@contextlib.asynccontextmanager
+async def world(runtime: str, broker: str = "embedded", language: str = "en") -> AsyncIterator[Story]:
+    """A provisioned terminal that is still off, its broker and its acquirer."""
+    scenario = Scenario(Path("test"), "a test", "esp32s3_counter", language, ())
+    with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
+        story = Story(
+            scenario,
+            Path(folder),
+            board=scenario.board,
+            runtime=runtime,
+            language=language,
+            broker=broker,
+            tell=lambda who, what: None,
+        )
+        async with story.world():
+            yield story
+
+
+async def until(holds: Callable[[], bool], what: str) -> None:
+    """Wait for it. Raises AssertionError that says what did not come."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LIMIT_S):
+            while not holds():
+                await asyncio.sleep(LOOK_S)
+            return
+    raise AssertionError(f"did not come: {what}")
