@@ -31,10 +31,11 @@ from firmware_agent.state.reasons import ACTOR_HOST, Reason, reason_kind
 from firmware_agent.store import Store, StoreError
 from firmware_agent.terminal import KEY_HIGHEST, KEY_WALL, Terminal
 from firmware_agent.texts import load
+from hal.errors import DeviceError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from firmware_agent.links.link import Link, Message
     from firmware_agent.messages.schema import Claims
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from hal.hal import Hal
 
 HOUSEKEEPING_MS = 1000
+RESTART_MS = 5000
 KEEPALIVE_S = 30
 
 
@@ -73,18 +75,32 @@ class Agent:
         settings = Settings(store)
         if self._hal.network is not None:
             self._hal.network.configure(settings.get("ssid"), settings.get("password"))
-        counter = Counter(terminal, Ui(self._hal, load(settings.language)), settings)
+        counter = Counter(terminal, Ui(self._hal, load(settings.language), self._log), settings)
         judge = Judge(self._hal.secure_element, terminal.identity.acquirer, terminal.identity.terminal, terminal.identity.acquirer_keys)
         courier = Courier(
             terminal,
             lambda: self._link_class(link_settings(terminal.identity), self._hal.clock),
             lambda message: self._arrived(terminal, judge, counter, courier, message),
         )
-        await asyncio.gather(courier.run(), counter.run(), self._keep_house(terminal))
+        await asyncio.gather(
+            self._keep_going(courier.run), self._keep_going(counter.run), self._keep_going(lambda: self._keep_house(terminal))
+        )
+
+    async def _keep_going(self, run: "Callable[[], Awaitable[None]]") -> None:
+        """A memory that refuses a write, or a device that fails unexpectedly, ends neither the other tasks nor this one for long.
+
+        What could not be written has not happened: the state in memory changes only after the write.
+        """
+        while True:
+            try:
+                await run()
+            except (StoreError, DeviceError) as error:
+                self._log("failed %s" % error)
+            await self._hal.clock.sleep_ms(RESTART_MS)
 
     async def _run_degraded(self, warning: str) -> None:
         """Test the devices and show them under that warning. Without a memory there are no settings: the default language."""
-        ui = Ui(self._hal, load(DEFAULTS["language"]))
+        ui = Ui(self._hal, load(DEFAULTS["language"]), self._log)
         plan = power_on_plan(self._hal)
         results: dict[str, Result] = {}
 

@@ -97,8 +97,7 @@ def _summary(outcome: Outcome) -> None:
     print(f"{outcome.scenario}")
     print(f"board {outcome.board}, agent on {outcome.runtime}, {len(outcome.steps)} steps in {outcome.duration_s:.1f} s")
     print(
-        f"messages: {outcome.published} published, {outcome.verified} signatures of the terminal verified by the acquirer,"
-        f" {outcome.refused} refused"
+        f"messages in both directions: {outcome.published} published, {outcome.verified} signatures verified, {outcome.refused} refused"
     )
     print(f"final state: {outcome.final_state}")
     print("passed" if outcome.passed else "FAILED")

@@ -3,6 +3,7 @@
 from firmware_agent.screens.font import Font
 from firmware_agent.screens.page_view import PageView
 from firmware_agent.screens.slip import SlipPrinter
+from hal.errors import DeviceError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +19,9 @@ KEY_WAIT_MS = 100  # how often a page looks whether it is out of date
 class Ui:
     """A terminal without display or keypad has a Ui all the same: it shows nothing, and nobody answers."""
 
-    def __init__(self, hal: "Hal", texts: "Texts") -> None:
+    def __init__(self, hal: "Hal", texts: "Texts", log: "Callable[[str], None]") -> None:
         self.texts = texts
+        self._log = log
         self._clock = hal.clock
         self._keypad = hal.keypad
         font = Font()
@@ -27,8 +29,12 @@ class Ui:
         self.slips = SlipPrinter(hal.printer, font) if hal.printer is not None else None
 
     def show(self, page: "Page") -> None:
+        """Draw the page. A display that fails is the self-test's to find: the terminal goes on without it."""
         if self._view is not None:
-            self._view.draw(page)
+            try:
+                self._view.draw(page)
+            except DeviceError as error:
+                self._log("display %s" % error)
 
     async def ask(self, page: "Page", outdated: "Callable[[], bool]", further_keys: "tuple[str, ...]" = ()) -> str:
         """Show the page until one of its choices, or of the further keys, is pressed: that key; '' when it is out of date before."""

@@ -292,7 +292,7 @@ def reduce(state: State, event: "Event", wall_s: int = 0) -> "tuple[State, tuple
             new.mode = RECOVERING
             new.step = state.step or STEP_REASON
     elif isinstance(event, RecoveryPaused):
-        if state.mode == RECOVERING and state.reasons:
+        if state.mode == RECOVERING:
             new.mode = SUSPENDED
     elif isinstance(event, StepDone):
         due = _step_done(new, event.step)
@@ -332,8 +332,7 @@ def _suspend(new: State, reason: Reason) -> None:
     new.step = ""
     new.review = ""
     new.remark = ""
-    if new.mode != OUT_OF_ORDER:
-        new.mode = SUSPENDED
+    new.mode = SUSPENDED
 
 
 def _lift(new: State, event: Lifted) -> None:

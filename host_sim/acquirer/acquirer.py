@@ -257,7 +257,8 @@ class Acquirer:
         while True:
             await asyncio.sleep(RESEND_S)
             for account in self.accounts.values():
-                await self._transmit(account)
+                if account.online:  # for one that is not, the broker keeps it, or its next connection has it sent again
+                    await self._transmit(account)
 
     async def signed(
         self, kind: str, terminal: str, fields: dict[str, Any], *, expires: int | None = None, sequence: int | None = None

@@ -29,19 +29,28 @@ class WifiChip(Chip):
         self.ssid = "reinstate"
         self.password = "reinstate"
         self.signal_dbm = -55
-        self.on_link: list[Callable[[bool], None]] = []  # told of each change of the link's state by link()
+        self.on_link: list[Callable[[bool], None]] = []  # told when the air begins or ceases to carry: True, False
         self.is_up = True
+        self._carried = True
         self.restart()
 
     # The back face.
 
     def link(self, up: bool) -> None:
         """The way beyond the access point is there, or gone: the station joins either way only while it is up."""
-        if up == self.is_up:
-            return
         self.is_up = up
-        for tell in list(self.on_link):
-            tell(up)
+        self._tell()
+
+    def fault(self, name: str, on: bool = True) -> None:
+        super().fault(name, on)
+        self._tell()
+
+    def _tell(self) -> None:
+        carries = self.is_up and not self.has("out_of_range") and not self.has("dead_radio")
+        if carries != self._carried:
+            self._carried = carries
+            for tell in list(self.on_link):
+                tell(carries)
 
     # The face to network.WLAN.
 

@@ -1,6 +1,7 @@
 """The bitmap font: glyphs by binary search in the file, a box for what is missing, and lines that break where readers expect it."""
 
 import os
+from binascii import unhexlify
 
 from firmware_agent.screens.font import Font
 from tests.core.support import raises
@@ -22,8 +23,8 @@ def test_a_glyph_has_the_pixels_of_unifont():
     font = Font()
     # unifont.hex: 0041:0000000018242442427E424242420000
     assert font.glyph("A")[1] == b"\x00\x00\x00\x00\x18\x24\x24\x42\x42\x7e\x42\x42\x42\x42\x00\x00"
-    # unifont.hex: 4E00:0000000000000000000000000000FFFE00000000000000000000000000000000
-    assert font.glyph("一")[1] == bytes(14) + b"\xff\xfe" + bytes(16)
+    # unifont.hex: 505C:1080104017FC200023F8620863F8A0002FFE280223F820402040204021402080
+    assert font.glyph("停")[1] == unhexlify("1080104017FC200023F8620863F8A0002FFE280223F820402040204021402080")
     font.close()
 
 

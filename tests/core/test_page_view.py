@@ -148,9 +148,9 @@ def test_a_page_with_many_lines_is_set_solid():
 
 
 def test_a_body_that_does_not_fit_is_cut_with_an_ellipsis_and_the_choices_stay():
-    page = Page("p", "T", ["行%d" % number for number in range(30)], [("1", "Go")], "foot")
+    page = Page("p", "T", ["项%d" % number for number in range(30)], [("1", "Go")], "foot")
     display, font = _drawn(page)
-    assert display.has_text(font, "行11…", 8, 16 * 12)
+    assert display.has_text(font, "项11…", 8, 16 * 12)
     assert display.has_text(font, "1 Go", 8, 16 * 13)
     assert overflow(page, 320, 240, font) == ["p: body of 30 rows, 12 are free"]
 

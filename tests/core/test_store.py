@@ -1,4 +1,4 @@
-"""The store: after a power cut at any byte of any write it holds the old value or the new one; what cannot be read is said, never removed."""
+"""The store: cut off at any byte of any write it holds the old value or the new one; what cannot be read is said, never removed."""
 
 import struct
 from binascii import crc32
@@ -197,9 +197,9 @@ def test_rot_anywhere_is_counted_and_the_other_records_survive():
             found = content(store)
             lost = [key for key in held if key not in found]
             assert len(lost) <= 1 and all([found[key] == held[key] for key in found]), (at, bit, found)
-            if at < last_at:
+            if at < last_at or at >= last_at + 6:
                 assert store.damaged == 1, (at, bit)
-                assert lost != ["k5"]
+            assert lost != ["k5"] or at >= last_at
             store.put("after", b"the rot")
             found["after"] = b"the rot"
             assert content(opened(flash, 1000)) == found
@@ -219,17 +219,42 @@ def test_rot_of_a_newer_value_leaves_the_older_one():
 
 
 def test_a_length_that_rotted_does_not_hide_what_stands_behind_it():
-    """Its record seems to go on for 8 KB; the value looks like a record itself, but for its CRC."""
+    """Wherever the next whole record begins, as it is looked for in pieces of 256 bytes."""
+    for length in range(230, 290):
+        flash = Flash()
+        store = opened(flash, 10000)
+        store.put("a", b"B" * length)
+        store.put("b", bytes(300))
+        store.put("c", b"behind")
+        flash.files["store.00000001"][19] ^= 0x40  # now the first record seems to be 16 KB long
+        store = opened(flash, 10000)
+        assert sorted(content(store)) == ["b", "c"], length
+        assert store.get("c") == b"behind"
+        assert store.damaged == 1
+
+
+def test_a_value_that_looks_like_a_record_is_never_taken_for_one():
     flash = Flash()
     store = opened(flash, 10000)
-    store.put("a", b"\x00\x05\x12\x34\x56\x78B\x01a\xff\xff" * 50)
-    at = len(flash.files["store.00000001"]) - len(frame(b"B\x01a\x00\x00")) - 550
-    store.put("b", bytes(9000 - 4000))
+    store.put("b", b"true")
+    store.put("a", b"harmless " + frame(b"B\x01b\x00\x06forged"))
     store.put("c", b"behind")
-    flash.files["store.00000001"][at] ^= 0x20
-    store = opened(flash, 10000)
-    assert sorted(content(store)) == ["b", "c"]
-    assert store.get("c") == b"behind"
+    at = bytes(flash.files["store.00000001"]).find(b"harmless")
+    flash.files["store.00000001"][at] ^= 1
+    assert content(opened(flash, 10000)) == {"b": b"true", "c": b"behind"}
+
+
+def test_a_mark_that_rotted_is_counted_even_where_it_looks_torn():
+    flash = Flash()
+    store = opened(flash, 30)
+    for _ in range(3):
+        store.put("a", b"value")
+    store._compact()
+    (name,) = flash.names()
+    mark_at = len(flash.files[name]) - 7
+    flash.files[name][mark_at] ^= 0x10
+    store = opened(flash, 30)
+    assert content(store) == {"a": b"value"}
     assert store.damaged == 1
 
 
@@ -269,6 +294,7 @@ def test_the_store_stays_within_its_bounds_over_thousands_of_changes():
         if number % 5 == 0:
             store.remove("k%d" % (number % 3))
         most = max(most, sum([len(file) for file in flash.files.values()]))
+        flash.writes.clear()  # or they would fill the heap
     assert most < 1100
     assert content(opened(flash, 1000)) == content(store)
 
@@ -328,7 +354,7 @@ class FailsAfterTheMark(Flash):
 
 def test_a_compaction_that_failed_at_its_very_end_hides_no_later_change():
     flash = FailsAfterTheMark()
-    store = opened(flash, 150)
+    store = opened(flash, 200)
     for number in range(8):
         store.put("a", b"value %d" % number)
     flash.failing = True
@@ -337,7 +363,7 @@ def test_a_compaction_that_failed_at_its_very_end_hides_no_later_change():
     flash.failing = flash.broken = False
     assert content(store) == {"a": b"value 7"}
     store.put("b", b"small")  # for this one there would have been room
-    assert content(opened(flash, 150)) == {"a": b"value 7", "b": b"small"}
+    assert content(opened(flash, 200)) == {"a": b"value 7", "b": b"small"}
 
 
 def test_a_medium_that_cannot_be_read_is_said():
