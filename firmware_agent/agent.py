@@ -19,7 +19,7 @@ from firmware_agent.selftest.phases import power_on_plan
 from firmware_agent.settings import DEFAULTS, Settings
 from firmware_agent.state.machine import (
     RECOVERING,
-    REVIEW_STATUSES,
+    REVIEW_ANSWERS,
     STEP_REGISTRATION,
     Lifted,
     Registered,
@@ -163,7 +163,7 @@ class Agent:
     def _events(self, claims: "Claims") -> "list[Event]":
         """What an accepted message means for the state. Raises KeyError for an action or reason that does not exist."""
         if claims.kind.name == "status":
-            if claims.text("status") not in REVIEW_STATUSES:
+            if claims.text("status") not in REVIEW_ANSWERS:
                 raise KeyError(claims.text("status"))
             return [ReviewAnswered(claims.number("application"), claims.text("status"), claims.text("remark"))]
         if claims.kind.name == "credentials":

@@ -20,11 +20,9 @@ from pathlib import Path
 import yaml
 
 from firmware_agent.selftest.phases import OUTCOMES
-from firmware_agent.state.machine import FUNCTION_TESTS, MODES, REVIEW_STATUSES
+from firmware_agent.state.machine import FUNCTION_TESTS, MODES, REVIEW_ANSWERS
 from firmware_agent.state.reasons import REASON_KINDS
 from firmware_agent.texts import LANGUAGES
-
-DEFAULT_WITHIN_S = 15.0
 
 
 class ScenarioError(Exception):
@@ -66,7 +64,7 @@ VERBS: dict[str, None | Argument | dict[str, Argument]] = {
         "probation_s": Argument(number=True, optional=True),
     },
     "hostile": Argument(HOSTILE),
-    "review": {"status": Argument(REVIEW_STATUSES), "remark": Argument(optional=True)},
+    "review": {"status": Argument(REVIEW_ANSWERS), "remark": Argument(optional=True)},
     "expect_page": TEXT,
     "expect_text": TEXT,
     "expect_slip": TEXT,

@@ -236,15 +236,27 @@ class Story:
         self._tell("", text)
 
     async def _do_boot(self, _: str) -> None:
+        if self.terminal.is_on:
+            raise StepFailed("the terminal is on already; cut_power first")
         self.terminal.power_on()
 
     async def _do_cut_power(self, _: str) -> None:
-        await self.terminal.power_off()
+        """The connection is torn before the agent ends, so that an agent in this process has no time for good-byes either."""
         self._tell("person", "cuts the power")
+        self.uplink.cut()
+        await self.terminal.power_off()
+        self.uplink.restore()
 
     async def _do_broker(self, what: str) -> None:
-        await (self.broker.stop() if what == "stop" else self.broker.start())
+        """A broker that comes back may have forgotten every session: the terminal gets through when the acquirer listens again."""
         self._tell("network", f"broker: {what}")
+        if what == "stop":
+            self.uplink.cut()
+            await self.broker.stop()
+        else:
+            await self.broker.start()
+            await self._until(lambda: self.acquirer.connected, lambda: "the acquirer does not reach the broker")
+            self.uplink.restore()
 
     async def _do_uplink(self, what: str) -> None:
         if what == "cut":

@@ -87,6 +87,10 @@ class DesktopTerminal:
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
+    @property
+    def is_on(self) -> bool:
+        return self._task is not None
+
     def check(self) -> None:
         """Raises what ended the agent, if it has ended: an agent never ends by itself."""
         if self._task is not None and self._task.done():

@@ -60,7 +60,8 @@ def build(platform: "Platform") -> Hal:
     part = parts["keypad"]
     keypad = MatrixKeypad(
         rows=[machine.Pin(number, machine.Pin.IN, machine.Pin.PULL_UP) for number in part["rows"]],
-        columns=[machine.Pin(number, machine.Pin.OUT, value=1) for number in part["columns"]],
+        # Open drain: two keys held in one row join two columns, and a column that is not scanned must not drive against one that is.
+        columns=[machine.Pin(number, machine.Pin.OPEN_DRAIN, value=1) for number in part["columns"]],
         layout=part["keys"],
         clock=clock,
     )

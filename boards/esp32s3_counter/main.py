@@ -1,6 +1,8 @@
 """What runs on the device after boot: the only place that imports machine and network."""
 
 import asyncio
+import errno
+import os
 import time
 
 import machine  # type: ignore[import-not-found]
@@ -15,7 +17,16 @@ from hal.platform import Platform
 DATA_FOLDER = "data"
 
 
+def make_data_folder() -> None:
+    try:
+        os.mkdir(DATA_FOLDER)
+    except OSError as error:
+        if error.args[0] != errno.EEXIST:
+            raise
+
+
 async def main() -> None:
+    make_data_folder()
     platform = Platform(machine, network, time, asyncio.sleep_ms, Files(DATA_FOLDER))  # type: ignore[attr-defined]
     await Agent(build(platform), MqttStreamLink, print).run()
 

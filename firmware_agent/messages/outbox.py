@@ -65,7 +65,10 @@ class Outbox:
 
     def message(self, key: str) -> Claims:
         """The claims of one entry. Raises ValueError for one that this version cannot read."""
-        number, sequence, boot_count, wall_s, fields = decode(self._store.get(key) or b"")
+        entry = decode(self._store.get(key) or b"")
+        if not isinstance(entry, list) or len(entry) != 5:
+            raise ValueError("no entry of an outbox")
+        number, sequence, boot_count, wall_s, fields = entry
         try:
             kind = kind_named(number)
         except KeyError:
@@ -85,15 +88,19 @@ class Outbox:
 
     def _giving_way(self, excess: int) -> "list[str]":
         """The oldest; but applications last, for a terminal whose application was lost would wait for its answer for ever."""
-        application = kind_named("application").number
         others: list[str] = []
         applications: list[str] = []
         for key in self.waiting():
             if len(others) == excess:
                 break
-            entry = decode(self._store.get(key) or b"")
-            (applications if entry[0] == application else others).append(key)
+            (applications if self._is_application(key) else others).append(key)
         return (others + applications)[:excess]
+
+    def _is_application(self, key: str) -> bool:
+        try:
+            return self.message(key).kind.name == "application"
+        except ValueError:
+            return False
 
     def _number(self, key: str) -> int:
         value = self._store.get(key)

@@ -35,7 +35,8 @@ REVIEW_UNDER_REVIEW = "under_review"
 REVIEW_MORE_NEEDED = "more_needed"
 REVIEW_APPROVED = "approved"
 REVIEW_REJECTED = "rejected"
-REVIEW_STATUSES = (REVIEW_SENT, REVIEW_RECEIVED, REVIEW_UNDER_REVIEW, REVIEW_MORE_NEEDED, REVIEW_APPROVED, REVIEW_REJECTED)
+REVIEW_ANSWERS = (REVIEW_RECEIVED, REVIEW_UNDER_REVIEW, REVIEW_MORE_NEEDED, REVIEW_APPROVED, REVIEW_REJECTED)  # the acquirer's
+REVIEW_STATUSES = (REVIEW_SENT,) + REVIEW_ANSWERS
 
 # Component status words of ISO 20022 POIComponentStatus.
 STATUS_OPERATING = "OPER"
@@ -220,7 +221,7 @@ class StepDone:
 
 
 class ReviewAnswered:
-    """The acquirer's answer to application `application`. status: REVIEW_STATUSES; remark: the reviewer's words."""
+    """The acquirer's answer to application `application`. status: REVIEW_ANSWERS; remark: the reviewer's words."""
 
     def __init__(self, application: int, status: str, remark: str = "") -> None:
         self.application = application
