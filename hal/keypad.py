@@ -1,7 +1,8 @@
 """Contract: keypad. Keys by the names of XFS4IoT in digits: '0'..'9', 'enter', 'cancel', 'clear', 'up', 'down', 'star', 'hash', 'help'.
 
 Level 1: `keys` (tuple of the names it has); `async read(timeout_ms)` gives the next key pressed, debounced, or None when
-  the time is over. A key held down is given once. Pressed while nobody reads: kept, up to 8 keys, the oldest dropped.
+  the time is over. A key held down is given once. Keys seen while an earlier one was given are kept, up to 8, the oldest dropped; what is
+  pressed and let go while nobody reads may be missed.
   Health (internal): a key that is down for the whole check is stuck ('key_stuck', detail names it).
 """
 

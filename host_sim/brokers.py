@@ -2,6 +2,7 @@
 
 TLS with a client certificate that the authority has issued; the certificate's common name is the user. A terminal writes
 what goes up on its own topics and reads what goes down on them; the acquirer's user does the reverse for every terminal.
+A publication larger than MAX_PUBLICATION_BYTES is acknowledged and dropped, as one outside those rules is.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ from amqtt.session import Session  # type: ignore[import-untyped]
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from firmware_agent.messages import schema
 from host_sim.pki import Credential, TestAuthority
 
 HOST = "127.0.0.1"
-PREFIX = "poi/v1"
-UP = ("state", "report", "event", "test", "application", "receipt")
-DOWN = ("order", "notice", "status", "credentials")
+UP = tuple(kind.leaf for kind in schema.KINDS if kind.direction == schema.UP)
+DOWN = tuple(kind.leaf for kind in schema.KINDS if kind.direction == schema.DOWN)
+MAX_PUBLICATION_BYTES = 65536  # of payload: ours are under 1,000, a link keeps 4,096 and reads past 1 MiB
 
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 5.0
@@ -39,10 +41,6 @@ POLL_S = 0.02
 
 class BrokerFailure(Exception):
     """The broker did not start; the text says why, in the broker's own words."""
-
-
-def topic(acquirer: str, terminal: str, leaf: str) -> str:
-    return f"{PREFIX}/{acquirer}/{terminal}/{leaf}"
 
 
 class _Files:
@@ -125,11 +123,11 @@ class MosquittoBroker:
 
     def _write_config(self) -> Path:
         # A '%u' whose name holds '+', '#' or '/' is refused by mosquitto itself.
-        rules = [f"pattern write {topic(self._acquirer, '%u', leaf)}" for leaf in UP]
-        rules += [f"pattern read {topic(self._acquirer, '%u', leaf)}" for leaf in DOWN]
+        rules = [f"pattern write {schema.topic(self._acquirer, '%u', leaf)}" for leaf in UP]
+        rules += [f"pattern read {schema.topic(self._acquirer, '%u', leaf)}" for leaf in DOWN]
         rules += [f"user {self._acquirer}"]
-        rules += [f"topic read {topic(self._acquirer, '+', leaf)}" for leaf in UP]
-        rules += [f"topic write {topic(self._acquirer, '+', leaf)}" for leaf in DOWN]
+        rules += [f"topic read {schema.topic(self._acquirer, '+', leaf)}" for leaf in UP]
+        rules += [f"topic write {schema.topic(self._acquirer, '+', leaf)}" for leaf in DOWN]
         acl = self._folder / "acl"
         acl.write_text("\n".join(rules) + "\n")
         acl.chmod(0o600)
@@ -145,6 +143,7 @@ class MosquittoBroker:
             f"acl_file {acl}",
             "persistence true",
             f"persistence_location {self._folder}/",
+            f"message_size_limit {MAX_PUBLICATION_BYTES}",
             "set_tcp_nodelay true",
             "log_type error",
             "log_type warning",
@@ -200,16 +199,21 @@ class TopicRules(BaseTopicPlugin):  # type: ignore[misc]
     ) -> bool | None:
         user = session.username if session is not None else None
         parts = (topic or "").split("/")
-        if not user or len(parts) != 5 or parts[:3] != [*PREFIX.split("/"), self._acquirer]:
+        if not user or len(parts) < 2:
+            return False
+        terminal, leaf = parts[-2:]
+        if topic != schema.topic(self._acquirer, terminal, leaf):
             return False
         writes = action == Action.PUBLISH
         if user == self._acquirer:
-            return parts[4] in (DOWN if writes else UP)
-        return parts[3] == user and parts[4] in (UP if writes else DOWN)
+            return leaf in (DOWN if writes else UP)
+        return terminal == user and leaf in (UP if writes else DOWN)
 
 
 class _StrictBroker(Broker):  # type: ignore[misc]
-    """amqtt with two faults of 0.12 mended: a client certificate is demanded, and each connection is judged by its own."""
+    """amqtt with two faults of 0.12 mended: a client certificate is demanded, and each connection is judged by its own. And with a limit
+    to the size of publications, for which it has no setting.
+    """
 
     @staticmethod
     def _create_ssl_context(listener: ListenerConfig) -> ssl.SSLContext:
@@ -223,6 +227,14 @@ class _StrictBroker(Broker):  # type: ignore[misc]
         handler, session = await super()._initialize_client_session(reader, writer, remote_address, remote_port)
         session.ssl_object = writer.get_ssl_info()  # a kept session would hold the one of its first connection
         return handler, session
+
+    async def _handle_message_delivery(
+        self, client_session: Session, handler: BrokerProtocolHandler, wait_deliver: asyncio.Future[Any]
+    ) -> bool:
+        message = wait_deliver.result()
+        if message is not None and len(message.data) > MAX_PUBLICATION_BYTES:
+            return True  # acknowledged already; the connection goes on
+        return bool(await super()._handle_message_delivery(client_session, handler, wait_deliver))
 
 
 class EmbeddedBroker:

@@ -6,7 +6,8 @@
 `async subscribe(topic, timeout_ms)` asks for a topic or filter. E_REFUSED: the broker does not allow it.
 `async publish(topic, payload, retain, timeout_ms)` returns when the broker has acknowledged. A broker of MQTT 3.1.1 has no way to refuse a
   publication: one outside its access list is acknowledged and dropped. Sending again after an error may deliver twice.
-`async receive()` waits, without limit, for the next Message, and raises when the link is lost. One caller at a time.
+`async receive()` waits, without limit, for the next Message, and raises when the link is lost. One caller at a time. To be called while
+  subscribe and publish wait, too: see below.
 `async acknowledge(message)` tells the broker that the message is in safe keeping; to be called after what was done with it is on flash.
   Until then the broker delivers it again after each new connection. A message of an earlier connection: nothing is sent.
 `async disconnect()` ends the connection in order: no will is published. Messages not yet received are forgotten, the broker has them.
@@ -14,13 +15,26 @@
 
 Every method raises LinkError only. After E_REFUSED from subscribe or publish the link is as it was; after any other LinkError it is
 down, and the next step is connect. In particular a broker that does not answer within timeout_ms has its connection closed.
-What comes in is bounded: a payload larger than MAX_PAYLOAD_BYTES, or more messages waiting for `receive` than WAITING_MESSAGES or
-WAITING_BYTES, is E_PROTOCOL and closes the link.
+What comes in is bounded, and nothing that a broker may keep for a terminal keeps that terminal from connecting: at quality of service 1
+what closes the link comes again at the next connection, and would close that one too. So the link is closed only for what no broker
+sends that keeps the standard and the settings of ours:
+* A payload larger than MAX_PAYLOAD_BYTES is received cut to CUT_PAYLOAD_BYTES, one more, so that whoever judges it sees that it is too
+  large, answers, and acknowledges it. The rest is read and thrown away. Beyond MAX_INCOMING_BYTES (the packet's remaining length) it is
+  E_PROTOCOL: our brokers let no publication through that is a sixteenth of it.
+* A topic longer than MAX_TOPIC_BYTES is E_PROTOCOL: a filter of that length cannot be subscribed to, and the brokers' access lists have
+  no topic of that length.
+* Messages wait for `receive` as long as there is room for one more of the largest size within WAITING_MESSAGES and WAITING_BYTES. Then the
+  link reads no further publication, and the broker waits in turn (the flow control of TCP). It goes on by itself when `receive` has made
+  room. Meanwhile the answers that come behind that publication wait too, so subscribe and publish end in E_TIMEOUT if nobody receives.
+  Pings are still sent: the broker keeps the link, and a connection that was closed or reset is noticed by the second one. That the path
+  is silent cannot be told from our not reading: it is noticed within the keepalive after there is room, or by the next publish.
 """
 
 import asyncio
 
 MAX_PAYLOAD_BYTES = 4096  # in both directions; our messages are under 1,000 bytes
+CUT_PAYLOAD_BYTES = MAX_PAYLOAD_BYTES + 1  # what is left of a larger one that comes in
+MAX_INCOMING_BYTES = 1 << 20  # remaining length of a publication; about 100 s on a line of 80 kbit/s
 MAX_TOPIC_BYTES = 256
 WAITING_MESSAGES = 20  # what mosquitto sends before an acknowledgement (max_inflight_messages)
 WAITING_BYTES = 16384
@@ -90,7 +104,9 @@ class LinkSettings:
 
 
 class Message:
-    """retained: it lay with the broker before we asked; duplicate: it was sent before; token: the link's own."""
+    """payload: at most CUT_PAYLOAD_BYTES, of which one that long is the start of a larger one; retained: it lay with the broker before we
+    asked; duplicate: it was sent before; token: the link's own.
+    """
 
     def __init__(self, topic: str, payload: bytes, retained: bool, duplicate: bool, token: "Any") -> None:
         self.topic = topic
@@ -101,42 +117,54 @@ class Message:
 
 
 class Inbox:
-    """The messages that came and were not yet received, bounded; and the end of the link, told to whoever waits."""
+    """The messages that came and were not yet received; and the end of the link, told to whoever waits."""
 
     def __init__(self) -> None:
         self._messages: list[Message] = []
         self._bytes = 0
         self._error: LinkError | None = LinkError("E_OFFLINE", "not connected")
-        self._changed = asyncio.Event()
+        self._came = asyncio.Event()
+        self._left = asyncio.Event()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more message fits, of whatever size."""
+        return len(self._messages) < WAITING_MESSAGES and self._bytes + CUT_PAYLOAD_BYTES <= WAITING_BYTES
 
     def open(self) -> None:
         self._error = None
 
     def close(self, error: LinkError) -> None:
-        """Forget what waits, for it cannot be acknowledged any more, and raise `error` in take."""
+        """Forget what waits and what is still put, for it will not be acknowledged any more, and raise `error` in take."""
         self._messages = []
         self._bytes = 0
         self._error = error
-        self._changed.set()
+        self._came.set()
+        self._left.set()
+
+    async def room(self) -> None:
+        """Wait until there is room."""
+        while not self.has_room:
+            self._left.clear()
+            await self._left.wait()
 
     def put(self, message: Message) -> None:
-        """Raises LinkError E_PROTOCOL when it is full."""
-        size = len(message.payload)
-        if len(self._messages) >= WAITING_MESSAGES or self._bytes + size > WAITING_BYTES:
-            raise LinkError("E_PROTOCOL", "more messages than the terminal can hold")
-        self._messages.append(message)
-        self._bytes += size
-        self._changed.set()
+        """For a message that has room."""
+        if self._error is None:
+            self._messages.append(message)
+            self._bytes += len(message.payload)
+            self._came.set()
 
     async def take(self) -> Message:
         """Wait for the oldest message. Raises LinkError when the link has ended."""
         while not self._messages:
             if self._error is not None:
                 raise self._error.fresh()
-            self._changed.clear()
-            await self._changed.wait()
+            self._came.clear()
+            await self._came.wait()
         message = self._messages.pop(0)
         self._bytes -= len(message.payload)
+        self._left.set()
         return message
 
 

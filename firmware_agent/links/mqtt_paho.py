@@ -1,18 +1,29 @@
 """The link of Linux terminals: paho-mqtt 2.x behind the contract in firmware_agent.links.link.
 
 paho works in one thread per connection, which ends with it. What it meets is handed to the event loop, where all state lives.
-paho pings by the machine's own time, not by hal.clock.
+paho pings by the machine's own time, not by hal.clock. It puts a publication together before it hands it over: one that is too large
+is held, up to MAX_INCOMING_BYTES and what one look at the socket gives, until its last byte has come.
 """
 
 import asyncio
 import socket
 import ssl
 import struct
+import threading
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
-from firmware_agent.links.link import MAX_PAYLOAD_BYTES, Inbox, LinkError, Message, check_publication, check_topic
+from firmware_agent.links.link import (
+    CUT_PAYLOAD_BYTES,
+    MAX_INCOMING_BYTES,
+    MAX_TOPIC_BYTES,
+    Inbox,
+    LinkError,
+    Message,
+    check_publication,
+    check_topic,
+)
 from firmware_agent.links.tcp_cpython import is_tls_error, tls_cause, tls_context
 
 TYPE_CHECKING = False
@@ -22,7 +33,8 @@ if TYPE_CHECKING:
     from firmware_agent.links.link import LinkSettings, Will
     from hal.clock import Clock
 
-GOODBYE_MS = 1000  # for the DISCONNECT packet to leave
+GOODBYE_MS = 1000  # for the broker to read the DISCONNECT packet and close
+HOLD_S = 0.05  # how long the thread waits for room in the inbox before it looks whether there is something to send
 
 # What ends paho's loop, as the link's error; anything else is a lost connection.
 _ENDINGS = {
@@ -90,7 +102,9 @@ class MqttPahoLink:
         await self._exchange(send, timeout_ms)
 
     async def receive(self) -> Message:
-        return await self._inbox.take()
+        message = await self._inbox.take()
+        self._let_read()
+        return message
 
     async def acknowledge(self, message: Message) -> None:
         client: _Client
@@ -101,11 +115,11 @@ class MqttPahoLink:
     async def disconnect(self) -> None:
         client = self._client
         if client is not None and self._connected:
-            client.disconnect()
+            client.leave()
             try:
                 await self._clock.wait_for(client.ended.wait(), GOODBYE_MS)
             except OSError:
-                pass  # it could not be sent: the broker will notice by itself
+                pass  # it could not be sent, or the broker is slow
         self._close(LinkError("E_OFFLINE", "disconnected"))
 
     async def _exchange(self, send: "Any", timeout_ms: int) -> int:
@@ -147,6 +161,11 @@ class MqttPahoLink:
         self._inbox.close(error)
         self._answered.set()
 
+    def _let_read(self) -> None:
+        """The thread may read the next publication, if there is room for it."""
+        if self._client is not None and self._inbox.has_room:
+            self._client.room.set()
+
     # Called in the event loop, with what the thread of `client` met.
 
     def opened(self, client: "_Client", kept: bool) -> None:
@@ -158,12 +177,8 @@ class MqttPahoLink:
 
     def arrived(self, client: "_Client", message: Message) -> None:
         if client is self._client:
-            try:
-                if len(message.payload) > MAX_PAYLOAD_BYTES:
-                    raise LinkError("E_PROTOCOL", "payload of %d bytes" % len(message.payload))
-                self._inbox.put(message)
-            except LinkError as error:
-                self._close(error)
+            self._inbox.put(message)
+            self._let_read()
 
     def answered(self, client: "_Client", identifier: int, answer: int) -> None:
         if client is self._client and identifier == self._awaited:
@@ -177,7 +192,10 @@ class MqttPahoLink:
 
 
 class _Client(paho.Client):
-    """One connection. Everything below __init__ but abandon runs in paho's thread, and tells the link through the event loop."""
+    """One connection. Everything below `adopt` runs in paho's thread, and tells the link through the event loop.
+
+    room: cleared by the thread with each publication it hands over, set by the event loop when the next one has room.
+    """
 
     def __init__(
         self, link: MqttPahoLink, settings: "LinkSettings", context: "ssl.SSLContext | None", timeout_ms: int, will: "Will | None"
@@ -191,9 +209,12 @@ class _Client(paho.Client):
             manual_ack=True,
         )
         self.ended = asyncio.Event()
+        self.room = threading.Event()
+        self.room.set()
         self._link = link
         self._events = asyncio.get_running_loop()
         self._abandoned = False
+        self._leaving = False
         self._open_socket: socket.socket | None = None
         self._tls_alert: str = ""
         self.connect_timeout = timeout_ms / 1000
@@ -203,11 +224,17 @@ class _Client(paho.Client):
             topic, payload, retain = will
             self.will_set(topic, payload, qos=1, retain=retain)
         self.on_socket_open = self._on_open
+        self.on_socket_close = self._on_close
         self.on_connect = self._on_connected
         self.on_message = self._on_arrived
         self.on_publish = self._on_published
         self.on_subscribe = self._on_subscribed
         self.on_log = self._on_logged
+
+    def leave(self) -> None:
+        """End the connection in order; `ended` is set when it has."""
+        self._leaving = True
+        self.disconnect()
 
     def abandon(self) -> None:
         """Tear the connection, in whatever state the thread is, so that it ends; without a DISCONNECT, so that a will is published."""
@@ -238,6 +265,25 @@ class _Client(paho.Client):
         self._tell(self._link.ended, self, error)
         return code
 
+    def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:
+        """What paho's loop calls when the socket has something. While the inbox is full it stays there."""
+        if self._holds():
+            self.room.wait(HOLD_S)
+            return MQTTErrorCode.MQTT_ERR_SUCCESS
+        code = super().loop_read(max_packets)
+        if self._in_packet["remaining_length"] > MAX_INCOMING_BYTES:
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL
+        return code
+
+    def loop_misc(self) -> MQTTErrorCode:
+        """What paho's loop calls at each turn, to ping and to miss the answer. While the inbox is full the answer cannot be heard."""
+        if self._holds():
+            self._ping_t = 0.0
+        return super().loop_misc()
+
+    def _holds(self) -> bool:
+        return not (self.room.is_set() or self._leaving or self._abandoned)
+
     def _tell(self, report: "Any", *arguments: "Any") -> None:
         try:
             self._events.call_soon_threadsafe(report, *arguments)
@@ -248,6 +294,10 @@ class _Client(paho.Client):
         self.adopt(connection)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
+    def _on_close(self, client: "Any", userdata: "Any", connection: "Any") -> None:
+        if self._leaving:
+            _drain(connection)
+
     def _on_connected(self, client: "Any", userdata: "Any", flags: "Any", reason: "Any", properties: "Any") -> None:
         if reason.is_failure:
             self._tell(self._link.ended, self, LinkError("E_REFUSED", str(reason)))
@@ -255,10 +305,15 @@ class _Client(paho.Client):
             self._tell(self._link.opened, self, flags.session_present)
 
     def _on_arrived(self, client: "Any", userdata: "Any", message: "Any") -> None:
+        topic_bytes = len(message.topic.encode())
+        if topic_bytes > MAX_TOPIC_BYTES or topic_bytes + len(message.payload) > MAX_INCOMING_BYTES:
+            error = LinkError("E_PROTOCOL", "topic of %d bytes, payload of %d" % (topic_bytes, len(message.payload)))
+            self._tell(self._link.ended, self, error)
+            return
         identifier = message.mid if message.qos else 0
-        self._tell(
-            self._link.arrived, self, Message(message.topic, message.payload, message.retain, message.dup, (self, identifier))
-        )
+        payload = message.payload[:CUT_PAYLOAD_BYTES]
+        self.room.clear()
+        self._tell(self._link.arrived, self, Message(message.topic, payload, message.retain, message.dup, (self, identifier)))
 
     def _on_published(self, client: "Any", userdata: "Any", identifier: int, reason: "Any", properties: "Any") -> None:
         self._tell(self._link.answered, self, identifier, 0)
@@ -292,6 +347,18 @@ def _shut(connection: socket.socket) -> None:
         socket.socket.shutdown(connection, socket.SHUT_RDWR)  # of TCP, not of TLS: it wakes the thread
     except OSError:
         pass  # it was closed already
+
+
+def _drain(connection: socket.socket) -> None:
+    """Read, below TLS, and forget until the broker closes: a socket that is closed with something unread resets the connection, and the
+    broker may publish the will. Ends at the latest when the connection is abandoned."""
+    try:
+        socket.socket.shutdown(connection, socket.SHUT_WR)
+        connection.settimeout(GOODBYE_MS / 1000)
+        while socket.socket.recv(connection, 65536):
+            pass
+    except OSError:
+        pass  # it was closed, or the broker is slow
 
 
 def _translated(error: Exception, connected: bool) -> LinkError:

@@ -8,7 +8,16 @@ import asyncio
 import errno
 
 from firmware_agent.compat import tcp
-from firmware_agent.links.link import MAX_PAYLOAD_BYTES, MAX_TOPIC_BYTES, Inbox, LinkError, Message, check_publication, check_topic
+from firmware_agent.links.link import (
+    CUT_PAYLOAD_BYTES,
+    MAX_INCOMING_BYTES,
+    MAX_TOPIC_BYTES,
+    Inbox,
+    LinkError,
+    Message,
+    check_publication,
+    check_topic,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,8 +44,11 @@ WILL_QOS_1 = 0x08
 WILL_RETAIN = 0x20
 
 SUBSCRIPTION_FAILED = 0x80
-MAX_REMAINING = 2 + MAX_TOPIC_BYTES + 2 + MAX_PAYLOAD_BYTES  # 4,356: fits two length bytes, 16,383
-GOODBYE_MS = 1000  # for the DISCONNECT packet to leave
+LONGEST_ANSWER = 3  # remaining length of a SUBACK to one filter
+KEPT_BYTES = 2 + MAX_TOPIC_BYTES + 2 + CUT_PAYLOAD_BYTES  # of a publication; what follows is thrown away
+LENGTH_BYTES = 4  # of the remaining length, at most
+SKIP_BYTES = 512  # read at a time, of what is thrown away
+GOODBYE_MS = 1000  # for the broker to read the DISCONNECT packet and close
 
 # CONNACK return codes, MQTT 3.1.1 table 3.1
 REFUSALS = {
@@ -88,7 +100,7 @@ def parse_connack(first: int, body: bytearray) -> bool:
 
 
 def parse_publish(first: int, body: bytearray) -> "tuple[str, bytes, int]":
-    """(topic, payload, packet identifier or 0 at QoS 0). Raises LinkError E_PROTOCOL."""
+    """(topic, payload or its first CUT_PAYLOAD_BYTES, packet identifier or 0 at QoS 0). Raises LinkError E_PROTOCOL."""
     qos = first & QOS_MASK
     if qos > QOS_1 or (qos == 0 and first & DUPLICATE):
         raise _hostile("publication with flags 0x%02x" % (first & 0x0F))
@@ -111,9 +123,7 @@ def parse_publish(first: int, body: bytearray) -> "tuple[str, bytes, int]":
         if identifier == 0:
             raise _hostile("identifier 0")
         end += 2
-    if len(body) - end > MAX_PAYLOAD_BYTES:
-        raise _hostile("payload of %d bytes" % (len(body) - end))
-    return topic, bytes(memoryview(body)[end:]), identifier
+    return topic, bytes(memoryview(body)[end : end + CUT_PAYLOAD_BYTES]), identifier
 
 
 def translated(error: Exception) -> LinkError:
@@ -147,12 +157,13 @@ class MqttStreamLink:
         self._inbox = Inbox()
         self._outgoing: list[bytes | bytearray] = []
         self._something_to_send = asyncio.Event()
-        self._all_sent = asyncio.Event()
+        self._ended = asyncio.Event()
         self._awaited = (0, 0)  # packet type and identifier of the answer that _exchange waits for
         self._answer: int | None = None
         self._answered = asyncio.Event()
         self._heard = False  # since the keeper last looked: did the broker send, did we
         self._said = False
+        self._holding = False  # the reader waits for room in the inbox
 
     @property
     def connected(self) -> bool:
@@ -194,13 +205,17 @@ class MqttStreamLink:
             self._send(packet(PUBACK, identifier.to_bytes(2, "big")))
 
     async def disconnect(self) -> None:
+        gone = LinkError("E_OFFLINE", "disconnected")
         if self.connected:
+            # What is on its way is read and forgotten until the broker closes: a socket that is closed with something unread resets the
+            # connection, and the broker may publish the will.
+            self._inbox.close(gone)
             self._send(DISCONNECT)
             try:
-                await self._clock.wait_for(self._all_sent.wait(), GOODBYE_MS)
+                await self._clock.wait_for(self._ended.wait(), GOODBYE_MS)
             except OSError:
-                pass  # it could not be sent: the broker will notice by itself
-        self._close(LinkError("E_OFFLINE", "disconnected"))
+                pass  # it could not be sent, or the broker is slow
+        self._close(gone)
 
     # One connection: opened by _open, ended by _close, whoever finds the reason first.
 
@@ -212,8 +227,8 @@ class MqttStreamLink:
         try:
             stream = await tcp.open_stream(self._clock, settings.host, settings.port, settings.tls)
             await stream.write(connect_packet(settings.client_id, settings.keepalive_s, will))
-            first, body = await self._read_packet(stream)
-            kept = parse_connack(first, body)
+            first, remaining = await self._read_head(stream)
+            kept = parse_connack(first, await self._read_body(stream, remaining))
         except tcp.ResolveError:
             error = LinkError("E_RESOLVE", settings.host)
         except (OSError, ValueError, LinkError) as failure:
@@ -231,6 +246,8 @@ class MqttStreamLink:
         self._inbox.open()
         self._outgoing = []
         self._heard = self._said = True
+        self._holding = False
+        self._ended.clear()
         self._tasks = [asyncio.create_task(work(stream)) for work in (self._read, self._write, self._keep)]
         return kept
 
@@ -248,14 +265,18 @@ class MqttStreamLink:
         stream.close()
         self._inbox.close(error)
         self._answered.set()
-        self._all_sent.set()
+        self._ended.set()
 
     async def _read(self, stream: "tcp.Stream") -> None:
         try:
             while True:
-                first, body = await self._read_packet(stream)
-                self._heard = True
-                self._handle(first, body)
+                first, remaining = await self._read_head(stream)
+                if first & 0xF0 == PUBLISH:
+                    self._holding = True
+                    await self._inbox.room()
+                    self._heard = True  # the keeper begins anew: until now nothing could be heard
+                    self._holding = False
+                self._handle(first, await self._read_body(stream, remaining))
         except (OSError, ValueError, LinkError) as error:
             self._close(translated(error))
 
@@ -265,18 +286,20 @@ class MqttStreamLink:
                 while self._outgoing:
                     await stream.write(self._outgoing.pop(0))
                     self._said = True
-                self._all_sent.set()
                 self._something_to_send.clear()
                 await self._something_to_send.wait()
         except (OSError, ValueError) as error:
             self._close(translated(error))
 
     async def _keep(self, stream: "tcp.Stream") -> None:
-        """Ping when one side was silent. Three looks per keepalive: sent in time, and a dead connection noticed within it."""
+        """Ping when one side was silent. Three looks per keepalive: sent in time, and a dead connection noticed within it.
+
+        While the reader holds, the pings show a connection that was closed or reset: they cannot be written.
+        """
         pinged = False
         while True:
             await self._clock.sleep_ms(self._settings.keepalive_s * 1000 // 3)
-            if pinged and not self._heard:
+            if pinged and not self._heard and not self._holding:
                 self._close(LinkError("E_OFFLINE", "no sign of the broker for %d s" % self._settings.keepalive_s))
                 return
             pinged = not (self._heard and self._said)
@@ -287,7 +310,6 @@ class MqttStreamLink:
     def _send(self, data: "bytes | bytearray") -> None:
         """Hand a packet to the writer."""
         self._outgoing.append(data)
-        self._all_sent.clear()
         self._something_to_send.set()
 
     async def _exchange(self, first: int, parts: "tuple[bytes, bytes]", answer: int, timeout_ms: int) -> int:
@@ -316,21 +338,45 @@ class MqttStreamLink:
             raise LinkError("E_OFFLINE", "lost, and connected anew")
         raise self._error.fresh()
 
-    async def _read_packet(self, stream: "tcp.Stream") -> "tuple[int, bytearray]":
-        """The next packet: its first byte, and what follows the remaining length. Raises LinkError, OSError, ValueError (TLS)."""
+    async def _read_head(self, stream: "tcp.Stream") -> "tuple[int, int]":
+        """The next packet's first byte and remaining length. Raises LinkError, OSError, ValueError (TLS)."""
         head = self._head
-        await _fill(stream, head)
-        first, remaining = head[0], head[1]
-        if remaining & 0x80:
-            await _fill(stream, memoryview(head)[:1])
-            if head[0] & 0x80:
-                raise _hostile("packet of more than %d bytes" % MAX_REMAINING)
-            remaining = remaining & 0x7F | head[0] << 7
-        if remaining > MAX_REMAINING or (remaining > 3 and first & 0xF0 != PUBLISH):
+        await self._fill(stream, head)
+        first, remaining = head[0], head[1] & 0x7F
+        shift = 0
+        while head[1] & 0x80:
+            shift += 7
+            if shift == 7 * LENGTH_BYTES:
+                raise _hostile("length without end")
+            await self._fill(stream, memoryview(head)[1:])
+            remaining |= (head[1] & 0x7F) << shift
+        if remaining > (MAX_INCOMING_BYTES if first & 0xF0 == PUBLISH else LONGEST_ANSWER):
             raise _hostile("packet 0x%02x of %d bytes" % (first, remaining))
-        body = bytearray(remaining)
-        await _fill(stream, body)
-        return first, body
+        return first, remaining
+
+    async def _read_body(self, stream: "tcp.Stream", remaining: int) -> bytearray:
+        """What follows the head, at most KEPT_BYTES of it. Raises as _read_head."""
+        body = bytearray(min(remaining, KEPT_BYTES))
+        await self._fill(stream, body)
+        left = remaining - len(body)
+        if left:
+            scrap = memoryview(bytearray(SKIP_BYTES))
+            while left:
+                count = min(left, SKIP_BYTES)
+                await self._fill(stream, scrap[:count])
+                left -= count
+        return body
+
+    async def _fill(self, stream: "tcp.Stream", buffer: "bytearray | memoryview") -> None:
+        """Read exactly as many bytes as the buffer has. Raises LinkError E_OFFLINE at the end of the stream, OSError, ValueError (TLS)."""
+        view = memoryview(buffer)
+        done = 0
+        while done < len(view):
+            length = await stream.readinto(view[done:])
+            if length == 0:
+                raise LinkError("E_OFFLINE", "closed by the broker")
+            self._heard = True
+            done += length
 
     def _handle(self, first: int, body: bytearray) -> None:
         if first & 0xF0 == PUBLISH:
@@ -343,14 +389,3 @@ class MqttStreamLink:
                 self._answered.set()
         elif first != PINGRESP or body:
             raise _hostile("packet 0x%02x of %d bytes" % (first, len(body)))
-
-
-async def _fill(stream: "tcp.Stream", buffer: "bytearray | memoryview") -> None:
-    """Read exactly as many bytes as the buffer has. Raises LinkError E_OFFLINE at the end of the stream."""
-    view = memoryview(buffer)
-    done = 0
-    while done < len(view):
-        length = await stream.readinto(view[done:])
-        if length == 0:
-            raise LinkError("E_OFFLINE", "closed by the broker")
-        done += length

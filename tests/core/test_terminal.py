@@ -61,7 +61,9 @@ def test_a_state_survives_the_next_boot():
 def test_each_change_of_state_is_told_as_it_became():
     _, terminal = serving()
     before = len(queued(terminal))
+    unseen = terminal.changes_seen
     terminal.apply([Suspended(VIOLATION), RecoveryStarted()])
+    assert terminal.changes_seen == unseen + 1
     ((kind, body),) = queued(terminal)[before:]
     assert kind == "state" and body["mode"] == "recovering" and body["status"] == "DACT" and body["step"] == STEP_REASON
     assert body["reasons"] == [[6, "HOST", NOW_S, 0, "", "C-1", ""]]  # his own words are not told back to him

@@ -47,6 +47,7 @@ class AgentSide:
         message = await self.link.receive()
         self.messages.append(message)
         payload = binascii.hexlify(message.payload).decode()
+        message.payload = b""  # what is left is for acknowledge, and small
         return [message.topic, payload, message.retained, message.duplicate, len(self.messages) - 1]
 
     async def acknowledge(self, number):

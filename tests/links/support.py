@@ -173,6 +173,17 @@ def settings(
     return LinkSettings("127.0.0.1", port, name, keepalive_s, tls)
 
 
+def send_oversized(link: AnyLink, topic: str, size: int) -> None:
+    """Publish what a link refuses to, with the paho client below it; its start is recognisable, and it keeps its place in the order."""
+    assert isinstance(link, MqttPahoLink)
+    assert link._client is not None
+    link._client.publish(topic, oversized(size), qos=1)
+
+
+def oversized(size: int) -> bytes:
+    return bytes(number % 251 for number in range(size))
+
+
 async def soon(awaitable: Awaitable[T]) -> T:
     """The result, which must come within the tests' patience."""
     return await asyncio.wait_for(awaitable, TIMEOUT_MS / 1000)

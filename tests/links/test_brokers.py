@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from firmware_agent.links.link import LinkSettings, Tls
-from host_sim.brokers import BrokerFailure, EmbeddedBroker, MosquittoBroker, topic
+from firmware_agent.links.link import CUT_PAYLOAD_BYTES, LinkSettings, Tls
+from firmware_agent.messages.schema import topic
+from host_sim.brokers import MAX_PUBLICATION_BYTES, BrokerFailure, EmbeddedBroker, MosquittoBroker
 from host_sim.pki import Credential, TestAuthority
-from tests.links.support import KINDS, TIMEOUT_MS, error_of, is_connected, link_of, settings, soon
+from tests.links.support import KINDS, TIMEOUT_MS, error_of, is_connected, link_of, send_oversized, settings, soon
 
 ACQUIRER = "acme"
 ORDER = topic(ACQUIRER, "T1", "order")
@@ -50,6 +51,30 @@ def test_a_terminal_and_an_acquirer_meet_at_the_embedded_broker(kind: str, tmp_p
                 await broker.restart()
                 assert (await error_of(terminal.receive())).code == "E_OFFLINE"
                 assert await terminal.connect(TIMEOUT_MS) is False
+        finally:
+            await broker.stop()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("make", [EmbeddedBroker, pytest.param(MosquittoBroker, marks=pytest.mark.needs("mosquitto"))])
+def test_a_publication_beyond_the_limit_is_acknowledged_and_dropped(make: type[EmbeddedBroker | MosquittoBroker], tmp_path: Path) -> None:
+    async def scenario() -> None:
+        authority = TestAuthority()
+        broker = make(tmp_path, authority, ACQUIRER)
+        await broker.start()
+        try:
+            own = settings(broker.port, authority, authority.client("T1"))
+            others = settings(broker.port, authority, authority.client(ACQUIRER))
+            async with link_of("paho", own) as terminal, link_of("paho", others) as acquirer:
+                await terminal.connect(TIMEOUT_MS)
+                await terminal.subscribe(ORDER, TIMEOUT_MS)
+                await acquirer.connect(TIMEOUT_MS)
+                for size in (MAX_PUBLICATION_BYTES + 1, MAX_PUBLICATION_BYTES):
+                    send_oversized(acquirer, ORDER, size)
+                await acquirer.publish(ORDER, b"after them", False, TIMEOUT_MS)
+                received = [await soon(terminal.receive()) for _ in range(2)]
+                assert [len(message.payload) for message in received] == [CUT_PAYLOAD_BYTES, len(b"after them")]
         finally:
             await broker.stop()
 

@@ -9,12 +9,25 @@ from pathlib import Path
 
 import pytest
 
-from firmware_agent.links.link import LinkSettings, Tls
+from firmware_agent.links.link import CUT_PAYLOAD_BYTES, LinkSettings, Tls
 from firmware_agent.links.mqtt_paho import MqttPahoLink
-from host_sim.brokers import MosquittoBroker, topic
+from firmware_agent.messages.schema import topic
+from host_sim.brokers import MosquittoBroker
 from host_sim.pki import Credential, TestAuthority
 from host_sim.uplink import Uplink
-from tests.links.support import KINDS, TIMEOUT_MS, AnyLink, TestClock, error_of, is_connected, link_of, settings, soon
+from tests.links.support import (
+    KINDS,
+    TIMEOUT_MS,
+    AnyLink,
+    TestClock,
+    error_of,
+    is_connected,
+    link_of,
+    oversized,
+    send_oversized,
+    settings,
+    soon,
+)
 
 pytestmark = pytest.mark.needs("mosquitto")
 
@@ -313,42 +326,168 @@ def test_receiving_can_be_given_up_and_taken_up_again(play: Play) -> None:
     play(scenario)
 
 
-def test_a_message_that_is_too_large_closes_the_link(play: Play) -> None:
-    async def scenario(scene: Scene) -> None:
-        # The links refuse to send one, so a plain paho client does.
-        link = await scene.terminal()
-        await link.connect(TIMEOUT_MS)
-        await link.subscribe(ORDER, TIMEOUT_MS)
-        acquirer = await scene.acquirer()
-        assert acquirer._client is not None
-        acquirer._client.publish(ORDER, bytes(4097), qos=1)
-        assert (await error_of(link.receive())).code == "E_PROTOCOL"
-        assert not await is_connected(link)
-
-    play(scenario)
-
-
-def test_more_messages_than_the_terminal_can_hold_close_the_link(play: Play) -> None:
+@pytest.mark.parametrize("size", [4097, 5000, 60_000])
+def test_a_publication_that_is_too_large_is_received_cut_and_does_not_come_again(play: Play, size: int) -> None:
     async def scenario(scene: Scene) -> None:
         acquirer = await scene.acquirer()
         link = await scene.terminal()
         await link.connect(TIMEOUT_MS)
         await link.subscribe(ORDER, TIMEOUT_MS)
         await link.disconnect()
-        for _ in range(5):  # 5 x 4,000 bytes are more than 16,384
-            await acquirer.publish(ORDER, bytes(4000), False, TIMEOUT_MS)
-
-        async def take_none() -> None:
-            await link.connect(TIMEOUT_MS)  # the broker may be so quick that the session ends before this returns
-            for _ in range(500):  # nobody receives
-                if not await is_connected(link):
-                    break
-                await asyncio.sleep(0.01)
-            await link.receive()
-
-        assert (await error_of(take_none())).code == "E_PROTOCOL"
+        send_oversized(acquirer, ORDER, size)
+        await acquirer.publish(ORDER, b"after it", False, TIMEOUT_MS)
+        for again in (False, True):  # until it is acknowledged it comes, and the link lives
+            assert await link.connect(TIMEOUT_MS) is True
+            cut, after = await soon(link.receive()), await soon(link.receive())
+            assert cut.payload == oversized(size)[:CUT_PAYLOAD_BYTES]
+            assert (after.payload, cut.duplicate, after.duplicate) == (b"after it", again, again)
+            if again:
+                await link.acknowledge(cut)
+                await link.acknowledge(after)
+                await link.publish(REPORT, b"", False, TIMEOUT_MS)  # acknowledged after those acknowledgements were read
+            scene.uplink.cut()
+            assert (await error_of(link.receive())).code == "E_OFFLINE"
+            scene.uplink.restore()
+        assert await link.connect(TIMEOUT_MS) is True
+        await acquirer.publish(ORDER, b"next", False, TIMEOUT_MS)
+        assert (await soon(link.receive())).payload == b"next"
 
     play(scenario)
+
+
+def test_the_largest_publication_that_fits_is_received_whole(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        acquirer = await scene.acquirer()
+        link = await scene.terminal()
+        await link.connect(TIMEOUT_MS)
+        await link.subscribe(ORDER, TIMEOUT_MS)
+        await acquirer.publish(ORDER, oversized(4096), False, TIMEOUT_MS)
+        assert (await soon(link.receive())).payload == oversized(4096)
+
+    play(scenario)
+
+
+async def queue(scene: Scene, link: AnyLink, count: int, size: int) -> list[bytes]:
+    """Let the broker keep orders for the terminal, which is not connected afterwards. Gives their payloads."""
+    await link.connect(TIMEOUT_MS)
+    await link.subscribe(ORDER, TIMEOUT_MS)
+    await link.disconnect()
+    acquirer = await scene.acquirer()
+    payloads = [bytes([number]) * size for number in range(count)]
+    await asyncio.gather(*(acquirer.publish(ORDER, payload, False, 4 * TIMEOUT_MS) for payload in payloads))
+    return payloads
+
+
+def test_more_messages_than_the_terminal_can_hold_are_all_received_in_order(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        link = await scene.terminal()
+        payloads = await queue(scene, link, 40, 4000)
+        assert await link.connect(TIMEOUT_MS) is True
+        for payload in payloads:
+            message = await soon(link.receive())
+            assert (message.payload, message.duplicate) == (payload, False)
+            await link.acknowledge(message)
+        await link.publish(REPORT, b"", False, TIMEOUT_MS)
+        assert await is_connected(link)
+
+    play(scenario)
+
+
+def test_a_full_inbox_keeps_the_link_for_longer_than_the_keepalive(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        link = await scene.terminal(keepalive_s=2)  # mosquitto drops who is silent for 3 s
+        payloads = await queue(scene, link, 10, 4000)
+        assert await link.connect(TIMEOUT_MS) is True
+        await asyncio.sleep(5)  # nobody receives
+        assert await is_connected(link)
+        for payload in payloads:
+            message = await soon(link.receive())
+            assert (message.payload, message.duplicate) == (payload, False)
+            await link.acknowledge(message)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(link.receive(), 2.5)
+        assert await is_connected(link)
+
+    play(scenario)
+
+
+def test_answers_wait_behind_a_full_inbox_until_somebody_receives(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        link = await scene.terminal()
+        payloads = await queue(scene, link, 10, 4000)
+        assert await link.connect(TIMEOUT_MS) is True
+        subscription = asyncio.create_task(link.subscribe(ORDER, TIMEOUT_MS))
+        await asyncio.sleep(0.3)
+        assert not subscription.done()
+        assert [(await soon(link.receive())).payload for _ in payloads] == payloads
+        await subscription
+
+    play(scenario)
+
+
+def test_a_connection_that_is_reset_while_the_inbox_is_full_is_noticed(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        link = await scene.terminal(keepalive_s=2)
+        await queue(scene, link, 10, 4000)
+        await link.connect(TIMEOUT_MS)
+        await asyncio.sleep(0.3)  # nobody receives
+        assert await is_connected(link)
+        scene.uplink.cut()
+        for _ in range(100):
+            if not await is_connected(link):
+                break
+            await asyncio.sleep(0.05)
+        assert (await error_of(link.receive())).code == "E_OFFLINE"
+
+    play(scenario)
+
+
+def test_a_path_that_went_silent_while_the_inbox_was_full_is_noticed_when_there_is_room(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        link = await scene.terminal(keepalive_s=2)
+        await queue(scene, link, 10, 4000)
+        await link.connect(TIMEOUT_MS)
+        await asyncio.sleep(0.3)  # nobody receives
+        scene.uplink.black_hole()
+
+        async def take_all() -> None:
+            for _ in range(11):
+                await link.receive()
+
+        assert (await error_of(take_all())).code == "E_OFFLINE"
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("size", [4000, 60_000])
+def test_a_link_with_a_full_inbox_disconnects_in_order_and_at_once(play: Play, size: int) -> None:
+    async def scenario(scene: Scene) -> None:
+        link = await scene.terminal()
+        await queue(scene, link, 1, 1)
+        watcher = await scene.acquirer()
+        await watcher.subscribe(STATE, TIMEOUT_MS)
+        await watcher.subscribe(REPORT, TIMEOUT_MS)
+        for _ in range(40):
+            send_oversized(watcher, ORDER, size)
+        await watcher.publish(ORDER, b"last", False, TIMEOUT_MS)
+        assert await link.connect(TIMEOUT_MS, (STATE, b"gone", False)) is True
+        await asyncio.sleep(0.3)  # nobody receives
+        await asyncio.wait_for(link.disconnect(), 3)
+        assert not await is_connected(link)
+        assert (await error_of(link.receive())).code == "E_OFFLINE"
+        assert await link.connect(TIMEOUT_MS) is True
+        assert len((await soon(link.receive())).payload) == 1  # nothing was acknowledged
+        receiving = asyncio.create_task(receive_for_ever(link))
+        await link.publish(REPORT, b"here again", False, TIMEOUT_MS)
+        receiving.cancel()
+        assert (await soon(watcher.receive())).payload == b"here again"  # and no will before it
+
+    play(scenario)
+
+
+async def receive_for_ever(link: AnyLink) -> None:
+    while True:
+        await link.receive()
 
 
 # The end of a connection.

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from firmware_agent.links.link import LinkSettings
-from tests.links.support import CONNACK, KINDS, TIMEOUT_MS, error_of, is_connected, link_of, server
+from firmware_agent.links.link import CUT_PAYLOAD_BYTES, LinkSettings
+from tests.links.support import CONNACK, KINDS, TIMEOUT_MS, error_of, is_connected, link_of, server, soon
 
 CONNECT_MS = 1000
 
@@ -25,6 +25,8 @@ AFTER_CONNACK = {
     "a publication at quality of service 3": b"\x36\x07\x00\x01a\x00\x01xx",
     "a publication without a topic": b"\x32\x01\x00",
     "a topic longer than its packet": b"\x32\x05\x00\x09abc",
+    "a topic of 257 bytes": b"\x32\x85\x02\x01\x01" + bytes([0x61] * 257) + b"\x00\x01",
+    "a publication of one byte more than 1 MiB, of which little comes": b"\x32\x81\x80\x40\x00\x01a",
     "an empty topic": b"\x32\x04\x00\x00\x00\x01",
     "a topic that is not UTF-8": b"\x32\x06\x00\x02\xff\xfe\x00\x01",
     "an acknowledgement that is too short": b"\x40\x01\x00",
@@ -40,7 +42,6 @@ STRICT = {
     "a duplicate at quality of service 0": (CONNACK, b"\x38\x04\x00\x02ab"),
     "quality of service 2, which we never asked for": (CONNACK, b"\x34\x06\x00\x02ab\x00\x01"),
     "a ping response with a body": (CONNACK, b"\xd0\x01\x00"),
-    "a payload announced as larger than the limit": (CONNACK, b"\x32\xff\x7f"),
     "an acknowledgement announced as 4,000 bytes": (CONNACK, b"\x40\xa0\x1f"),
 }
 
@@ -142,5 +143,21 @@ def test_a_packet_that_comes_byte_by_byte_is_whole(kind: str) -> None:
             await link.acknowledge(message)
             assert (await asyncio.wait_for(link.receive(), 5)).payload == b"ok"
         listener.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_publication_of_1_mib_is_cut_in_bounded_memory_and_the_next_one_is_whole(kind: str) -> None:
+    large = b"\x32\x80\x80\x40\x00\x02ab\x00\x07" + bytes([0x55]) * (1024 * 1024 - 6)  # four times the heap on MicroPython
+
+    async def scenario() -> None:
+        async with server(CONNACK + large + b"\x32\x08\x00\x02ab\x00\x08ok") as port, link_of(
+            kind, LinkSettings("127.0.0.1", port, "T1")
+        ) as link:
+            await link.connect(TIMEOUT_MS)
+            message = await soon(link.receive())
+            assert (message.topic, message.payload) == ("ab", bytes([0x55]) * CUT_PAYLOAD_BYTES)
+            assert (await soon(link.receive())).payload == b"ok"
 
     asyncio.run(scenario())
