@@ -1,0 +1,45 @@
+"""Power cuts at any moment of a running terminal: each order is obeyed once, each report arrives, and the state is what was ordered."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+
+import pytest
+
+from host_sim.story import TERMINAL
+from host_sim.terminal import RUNTIMES
+from tests.story.world import until, world
+
+ROUNDS = 6
+MOST_LINES = 30  # a boot with its self-test and an order says about as many
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("seed", (1, 2))
+def test_orders_survive_power_cuts_at_any_moment(runtime: str, seed: int) -> None:
+    random = Random(seed)
+
+    async def scenario() -> None:
+        async with world(runtime, "embedded") as story:
+            orders = []
+            for number in range(ROUNDS):
+                action = "lift" if number % 2 else "suspend"
+                orders.append(await story.acquirer.order(TERMINAL, action=action, reason="maintenance"))
+                said = len(story.terminal.lines) + random.randrange(1, MOST_LINES)
+                story.terminal.power_on()
+                # The moment is a line of the agent's own log, or the order's receipt, whichever is first.
+                await until(lambda said=said: len(story.terminal.lines) >= said or not story.account.outgoing, "a line or the receipt")
+                story.uplink.cut()
+                await story.terminal.power_off()
+                story.uplink.restore()
+            story.terminal.power_on()
+            await until(lambda: not story.account.outgoing, f"all receipts; missing {len(story.account.outgoing)}")
+            await until(lambda: story.account.state.get("mode") == "commissioning", "the state after the last order")
+            for order in orders:
+                results = [receipt["result"] for receipt in story.account.receipts if receipt["of"] == order]
+                assert results.count("SUCC") == 1, results
+            assert not story.acquirer.refused
+            assert not any("degraded" in line or "Traceback" in line for line in story.terminal.lines)
+
+    asyncio.run(scenario())
