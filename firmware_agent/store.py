@@ -5,8 +5,9 @@ is: the segment's head, a batch of changes (all of it counts, or none), or the m
 what is still valid is written to the next generation, that is marked complete, and only then the old one is removed. On opening, the newest
 complete generation counts. A store in which no generation is complete is reported, never formatted.
 
-Records that rotted are counted and skipped, and what stands behind them is found again. After an append that failed, or was cut off, nobody
-knows how the segment ends: it is not written to again, and the next change begins with a new generation.
+A record's CRC begins with the record's offset: a value that looks like a record is none. So a record that rotted, its length too, is
+counted and skipped, and what stands behind it is found again. After an append that failed, or was cut off, nobody knows how the segment
+ends: it is not written to again, and the next change begins with a new generation.
 """
 
 import binascii
@@ -101,12 +102,12 @@ class Store:
             if not self._end_is_sure or (self._end + len(body) > self._segment_bytes and self._end > 2 * self._live_bytes):
                 self._compact()
             self._end_is_sure = False
-            self._append(_name(self._generation), body)
+            end = self._append(_name(self._generation), self._end, body)
         except DeviceError as error:
             raise StoreError("medium", str(error))
         self._end_is_sure = True
         offset = self._end + _FRAME_BYTES
-        self._end += _FRAME_BYTES + len(body)
+        self._end = end
         self._apply(body, offset)
 
     # Opening.
@@ -183,14 +184,10 @@ class Store:
         if not end or kind not in _BODIES:
             return None
         body = self._storage.read(name, offset + _FRAME_BYTES, end - offset - _FRAME_BYTES)
-        return body if binascii.crc32(body) & 0xFFFFFFFF == crc else None
+        return body if _crc(body, offset) == crc else None
 
     def _record_behind(self, name: str, offset: int, size: int) -> int:
-        """The offset of the first whole record behind a damaged one, or `size`."""
-        end = self._frame_at(name, offset, size)[0]
-        if end and (end == size or self._body_at(name, end, size) is not None):
-            return end
-        # Its length is not to be trusted either: look for what begins like a record, and is one.
+        """The offset of the first whole record behind a damaged one, whose length is not to be trusted; or `size`."""
         start = offset + 1
         while size - start > _FRAME_BYTES:
             window = self._storage.read(name, start, _SEARCH_BYTES + _FRAME_BYTES)
@@ -219,9 +216,10 @@ class Store:
 
     # Writing.
 
-    def _append(self, name: str, body: bytes) -> None:
-        frame = struct.pack(">HI", len(body), binascii.crc32(body) & 0xFFFFFFFF)
-        self._storage.append(name, frame + body)
+    def _append(self, name: str, offset: int, body: bytes) -> int:
+        """Write one record at `offset`, the end of the segment; gives the new end."""
+        self._storage.append(name, struct.pack(">HI", len(body), _crc(body, offset)) + body)
+        return offset + _FRAME_BYTES + len(body)
 
     def _compact(self) -> None:
         """Write what is valid to the next generation, mark it complete, then retire the old one."""
@@ -236,22 +234,20 @@ class Store:
         name = _name(generation)
         source = _name(self._generation)
         self._storage.remove(name)  # a leftover of an earlier attempt
-        end = 0
         index: dict[str, tuple[int, int]] = {}
-        body = struct.pack(">BBI", _HEAD, FORMAT, generation)
-        self._append(name, body)
-        end += _FRAME_BYTES + len(body)
+        end = self._append(name, 0, struct.pack(">BBI", _HEAD, FORMAT, generation))
         for key in sorted(self._index):
             offset, length = self._index[key]
-            body = _batch([(key, self._storage.read(source, offset, length))])
-            self._append(name, body)
-            index[key] = (end + _FRAME_BYTES + len(body) - length, length)
-            end += _FRAME_BYTES + len(body)
-        self._append(name, bytes([_COMPLETE]))
-        end += _FRAME_BYTES + 1
+            end = self._append(name, end, _batch([(key, self._storage.read(source, offset, length))]))
+            index[key] = (end - length, length)
+        end = self._append(name, end, bytes([_COMPLETE]))
         self._generation = generation
         self._index = index
         self._end = end
+
+
+def _crc(body: bytes, offset: int) -> int:
+    return binascii.crc32(body, offset) & 0xFFFFFFFF
 
 
 def _name(generation: int) -> str:

@@ -57,7 +57,8 @@ async def open_stream(clock: "Clock", host: str, port: int, tls: "Tls | None") -
         )
     except socket.gaierror as error:
         raise ResolveError(str(error)) from error
-    writer.transport.set_write_buffer_limits(high=0)  # drain returns when the network has it all
+    # drain returns when the network has it all. Not high=0: asyncio's TLS (3.11) pauses the writer at `high`, then also when it is empty.
+    writer.transport.set_write_buffer_limits(high=1, low=0)
     return Stream(reader, writer)
 
 

@@ -6,7 +6,7 @@ import errno
 from firmware_agent.selftest.function_tests import CARD_TIMEOUT_MS, SCAN_TIMEOUT_MS, SELECT_PPSE, pay_test, print_test, scan_test
 from firmware_agent.selftest.phases import ERROR, FAIL, PASS, TIMEOUT, Phase
 from firmware_agent.selftest.run import self_test
-from firmware_agent.state.machine import COMMISSIONING, FUNCTION_TESTS, IN_SERVICE, SUSPENDED, FunctionTestPassed
+from firmware_agent.state.machine import COMMISSIONING, FUNCTION_TESTS, IN_SERVICE, SUSPENDED, FunctionTestPassed, RecoveryStarted, StepDone
 from hal.device import HEALTH_FAIL, HEALTH_SUCCESS, Health
 from hal.errors import (
     E_EXTENDED,
@@ -214,7 +214,10 @@ def test_a_defect_suspends_once_and_is_told_with_its_report():
     assert terminal.state.mode == SUSPENDED
     (reason,) = terminal.state.reasons
     assert (reason.code, reason.actor, reason.component, reason.note) == ("hardware_fault", "POI", "printer", "head_open")
+    # Found again, it does not throw the merchant back to the beginning of his recovery.
+    terminal.apply([RecoveryStarted(), StepDone("reason")])
     assert [message.kind.name for message in run_with(terminal, "head_open", "", "")] == ["report"]
+    assert terminal.state.step == "contact"
 
 
 def test_a_fault_is_cleared_when_all_that_was_tested_of_its_device_passes():

@@ -72,8 +72,8 @@ def places(lengths):
             yield number + 1, keep_bytes
 
 
-def frame(body):
-    return struct.pack(">HI", len(body), crc32(body) & 0xFFFFFFFF) + body
+def frame(body, offset):
+    return struct.pack(">HI", len(body), crc32(body, offset) & 0xFFFFFFFF) + body
 
 
 def code_of(call, *arguments):
@@ -188,7 +188,7 @@ def test_rot_anywhere_is_counted_and_the_other_records_survive():
     name = before.names()[0]
     whole = before.files[name]
     held = content(store)
-    last_at = len(whole) - len(frame(b"B\x02k5\x00\x07value 5"))
+    last_at = len(whole) - len(frame(b"B\x02k5\x00\x07value 5", 0))
     for at in range(len(whole)):
         for bit in (0, 3, 7):
             flash = Flash(before.files)
@@ -234,14 +234,33 @@ def test_a_length_that_rotted_does_not_hide_what_stands_behind_it():
 
 
 def test_a_value_that_looks_like_a_record_is_never_taken_for_one():
+    """Not even the bytes of a true one, for it is true in its own place only."""
     flash = Flash()
     store = opened(flash, 10000)
+    store.put("b", b"forged")
+    copied = bytes(flash.files["store.00000001"])[19:]
+    assert copied == frame(b"B\x01b\x00\x06forged", 19)
     store.put("b", b"true")
-    store.put("a", b"harmless " + frame(b"B\x01b\x00\x06forged"))
+    store.put("a", b"harmless " + copied)
     store.put("c", b"behind")
-    at = bytes(flash.files["store.00000001"]).find(b"harmless")
-    flash.files["store.00000001"][at] ^= 1
-    assert content(opened(flash, 10000)) == {"b": b"true", "c": b"behind"}
+    whole = bytes(flash.files["store.00000001"])
+    for at in (whole.find(b"harmless"), whole.find(b"harmless") - 5 - 6, whole.find(b"harmless") - 5 - 5):
+        flash.files["store.00000001"] = bytearray(whole)
+        flash.files["store.00000001"][at] ^= 1
+        assert content(opened(flash, 10000)) == {"b": b"true", "c": b"behind"}
+
+
+def test_a_length_that_rotted_to_reach_another_record_hides_none_between():
+    flash = Flash()
+    store = opened(flash, 10000)
+    for number in range(4):
+        store.put("k%d" % number, b"v")  # records of 13 bytes each
+    whole = bytes(flash.files["store.00000001"])
+    for records in (2, 3, 4):
+        flash.files["store.00000001"] = bytearray(whole)
+        flash.files["store.00000001"][19 + 1] = 13 * records - 6
+        store = opened(flash, 10000)
+        assert sorted(content(store)) == ["k1", "k2", "k3"] and store.damaged == 1
 
 
 def test_a_mark_that_rotted_is_counted_even_where_it_looks_torn():
@@ -277,7 +296,7 @@ def test_a_store_that_cannot_be_read_is_reported_and_nothing_is_removed():
 def test_a_newer_format_is_refused_and_nothing_is_removed():
     old = Flash()
     run_script(old)
-    newer = frame(b"H\x02\x00\x00\x01\x00") + frame(b"?of the future")
+    newer = frame(b"H\x02\x00\x00\x01\x00", 0) + frame(b"?of the future", 12)
     for files in ({"store.00000100": newer}, {"store.00000100": newer, old.names()[0]: old.files[old.names()[0]]}):
         flash = Flash(files)
         before = {name: bytes(data) for name, data in flash.files.items()}
@@ -347,7 +366,7 @@ class FailsAfterTheMark(Flash):
 
     def append(self, name, data):
         Flash.append(self, name, data)
-        if self.failing and bytes(data) == frame(b"C"):
+        if self.failing and bytes(data)[6:] == b"C":
             self.broken = True
             Flash.append(self, name, b"")
 

@@ -23,6 +23,7 @@ class AgentSide:
         self.clock = SystemClock(time, Rtc(), asyncio.sleep_ms)
         self.link = None
         self.messages = []
+        self.tasks = {}
         self.turns = 0
 
     async def build(self, host, port, client_id, keepalive_s, authority, certificate, private_key, server_name):
@@ -82,19 +83,20 @@ class AgentSide:
         except LinkError as error:
             reply["error"] = [error.code, error.detail, error.cause]
         print(json.dumps(reply))
+        del self.tasks[number]  # a task that has ended keeps what it worked with
 
     async def run(self):
         commands = asyncio.StreamReader(sys.stdin.buffer)
-        tasks = {}
         while True:
             line = await commands.readline()
             if not line:
                 return
             command = json.loads(line)
             if command["call"] == "cancel":
-                tasks[command["id"]].cancel()
+                if command["id"] in self.tasks:
+                    self.tasks.pop(command["id"]).cancel()
             else:
-                tasks[command["id"]] = asyncio.create_task(self.answer(command["id"], command["call"], command["arguments"]))
+                self.tasks[command["id"]] = asyncio.create_task(self.answer(command["id"], command["call"], command["arguments"]))
 
 
 asyncio.run(AgentSide().run())

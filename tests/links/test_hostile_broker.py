@@ -161,3 +161,32 @@ def test_a_publication_of_1_mib_is_cut_in_bounded_memory_and_the_next_one_is_who
             assert (await soon(link.receive())).payload == b"ok"
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_link_that_disconnects_with_much_unread_does_not_reset_the_connection(kind: str) -> None:
+    # A reset may overtake the DISCONNECT packet in the broker, which then publishes the will.
+    unread = (b"\x32\xa6\x1f\x00\x02ab\x00\x07" + bytes(4000)) * 300
+    end: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        writer.write(CONNACK + unread)
+        try:
+            end.put_nowait(await reader.read())
+        except ConnectionResetError:
+            end.put_nowait(b"reset")
+        writer.close()
+
+    async def scenario() -> None:
+        listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = listener.sockets[0].getsockname()[1]
+        async with link_of(kind, LinkSettings("127.0.0.1", port, "T1")) as link:
+            await link.connect(TIMEOUT_MS)
+            await soon(link.receive())
+            await asyncio.sleep(0.3)  # the inbox fills
+            await soon(link.disconnect())
+            assert await soon(end.get()) == b"\xe0\x00"
+        listener.close()
+
+    asyncio.run(scenario())
