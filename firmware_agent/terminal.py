@@ -36,6 +36,7 @@ class Terminal:
         self.changes_seen = 0  # grows with each change of state, so that a page knows when it is out of date
         self.connection = 0  # number of the connection to the broker, as the state message tells it
         self.online = False
+        self.link_cause = ""  # why the last connection failed, as LinkError.cause tells it
 
     @staticmethod
     def count_boot(store: "Store") -> None:

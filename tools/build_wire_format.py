@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from firmware_agent.links.link import MAX_PAYLOAD_BYTES  # noqa: E402
+from firmware_agent.links.link import MAX_INCOMING_BYTES  # noqa: E402
 from firmware_agent.messages import cbor, cose, schema  # noqa: E402
 from firmware_agent.messages.inbound import REFUSALS, RESULT_GOOD  # noqa: E402
 from firmware_agent.state.reasons import ACTOR_HOST, ACTOR_POI, REASON_KINDS  # noqa: E402
@@ -164,8 +164,9 @@ def _envelope() -> Iterator[str]:
     )
     yield ""
     yield from _prose(
-        f"""A message is at most {cose.MAX_LENGTH} bytes long; a terminal closes the connection on which a publication of more than
-        {MAX_PAYLOAD_BYTES} bytes arrives. `crit` means what RFC 9052, section 3.1, says; alg, crit and kid are the parameters
+        f"""A message is at most {cose.MAX_LENGTH} bytes long; a longer publication is cut by the terminal, refused as `too_long` and
+        acknowledged, and one of more than {MAX_INCOMING_BYTES} bytes closes the connection. `crit` means what RFC 9052, section 3.1,
+        says; alg, crit and kid are the parameters
         that a receiver understands."""
     )
     yield ""

@@ -22,6 +22,7 @@ from firmware_agent.flows.function_test_flow import tests_due_page  # noqa: E402
 from firmware_agent.flows.recovery_flow import recovery_page  # noqa: E402
 from firmware_agent.flows.selftest_pages import degraded_page, progress_page, result_page  # noqa: E402
 from firmware_agent.flows.status_pages import idle_page, out_of_order_page, restored_page, suspended_page  # noqa: E402
+from firmware_agent.links.link import CAUSE_DATE  # noqa: E402
 from firmware_agent.screens.font import Font  # noqa: E402
 from firmware_agent.screens.page import Page  # noqa: E402
 from firmware_agent.screens.page_view import MARGIN_PX, overflow  # noqa: E402
@@ -39,6 +40,7 @@ from firmware_agent.state.reasons import ACTOR_HOST, ACTOR_POI, REASON_KINDS, Re
 from firmware_agent.texts import LANGUAGES, Texts, load  # noqa: E402
 from firmware_agent.texts.en import TEXTS as ENGLISH  # noqa: E402
 from firmware_agent.texts.zh_cn import TEXTS as CHINESE  # noqa: E402
+from hal.clock import TRUST_NONE  # noqa: E402
 from hal.hal import KINDS  # noqa: E402
 
 TABLES: dict[str, dict[str, str]] = {"en": ENGLISH, "zh-CN": CHINESE}
@@ -64,7 +66,7 @@ COMPUTED: dict[str, tuple[str, ...]] = {
 }
 
 # Texts that are written and that no page shows yet. A text leaves this list with the code that shows it.
-NOT_YET_SHOWN = frozenset({"warning.clock", "warning.certificate_date"})
+NOT_YET_SHOWN: frozenset[str] = frozenset()
 
 # The longest value that is likely for each placeholder; one of another name is a defect until it has its line here.
 LONGEST = {
@@ -230,7 +232,13 @@ def _terminal(code: str, actor: str) -> Any:
     state.reasons = (reason, Reason("operator_error", ACTOR_HOST))
     state.remark = LONGEST["remark"]
     state.application = 1234
-    return SimpleNamespace(identity=SimpleNamespace(terminal=LONGEST["terminal"]), online=False, state=state)
+    return SimpleNamespace(
+        identity=SimpleNamespace(terminal=LONGEST["terminal"]),
+        online=False,
+        link_cause=CAUSE_DATE,
+        state=state,
+        hal=SimpleNamespace(clock=SimpleNamespace(trust=TRUST_NONE)),
+    )
 
 
 def page_defects(pages: Iterable[Page], font: Font) -> Iterator[str]:

@@ -29,7 +29,7 @@ class Counter:
         self._asked_for = ""  # plan of a self-test that was asked for and has not begun
         self._restored = False
         self._seen = 0  # what the state's count of changes was when the page was drawn
-        self._online = False
+        self._link = (False, "", 0)  # what the idle page told of the link and the clock
         self._give_way_ms = 0
 
     def ask_self_test(self, plan_name: str) -> None:
@@ -77,7 +77,7 @@ class Counter:
                 await self._ask(restored_page(texts))
             else:
                 page = idle_page(texts, terminal, self._settings)
-                await self._ui.ask(page, lambda: self._outdated() or self._online != terminal.online)
+                await self._ui.ask(page, lambda: self._outdated() or self._link != self._link_now())
         elif mode == COMMISSIONING:
             if await self._ask(tests_due_page(texts, terminal)) == "1":
                 await function_test_flow(terminal, self._ui, self._settings, self._outdated)
@@ -103,7 +103,10 @@ class Counter:
 
     def _look(self) -> None:
         self._seen = self._terminal.changes_seen
-        self._online = self._terminal.online
+        self._link = self._link_now()
+
+    def _link_now(self) -> "tuple[bool, str, int]":
+        return self._terminal.online, self._terminal.link_cause, self._terminal.hal.clock.trust
 
     def _outdated(self) -> bool:
         return bool(self._asked_for) or self._seen != self._terminal.changes_seen

@@ -1,9 +1,11 @@
 """Pages that say how the terminal stands: in service, suspended, out of order."""
 
 from firmware_agent.flows.dates import local_time
+from firmware_agent.links.link import CAUSE_DATE
 from firmware_agent.screens.page import Page
 from firmware_agent.state.machine import PROBATION
 from firmware_agent.state.reasons import ACTOR_HOST
+from hal.clock import TRUST_NONE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +22,9 @@ def idle_page(texts: "Texts", terminal: "Terminal", settings: "Settings") -> Pag
         texts.get("idle.link", link=texts.get("link.online" if terminal.online else "link.offline")),
     ]
     if not terminal.online:
-        lines.append(texts.get("link.offline_hint"))
+        lines.append(texts.get("warning.certificate_date" if terminal.link_cause == CAUSE_DATE else "link.offline_hint"))
+    if terminal.hal.clock.trust == TRUST_NONE:
+        lines.append(texts.get("warning.clock"))
     if terminal.state.mode == PROBATION and terminal.state.probation_until:
         lines.append(texts.get("idle.probation", until=local_time(terminal.state.probation_until, settings.utc_offset_min)))
     return Page("idle", texts.get("idle.title"), lines, tone="good")

@@ -39,6 +39,8 @@ MAX_TOPIC_BYTES = 256
 WAITING_MESSAGES = 20  # what mosquitto sends before an acknowledgement (max_inflight_messages)
 WAITING_BYTES = 16384
 
+CAUSE_DATE = "date"  # of LinkError: a certificate is not valid at the terminal's time
+
 CODES = ("E_OFFLINE", "E_TIMEOUT", "E_REFUSED", "E_TLS", "E_RESOLVE", "E_PROTOCOL")
 
 TYPE_CHECKING = False

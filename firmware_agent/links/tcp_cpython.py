@@ -6,6 +6,8 @@ import socket
 import ssl
 import tempfile
 
+from firmware_agent.links.link import CAUSE_DATE
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from firmware_agent.links.link import Tls
@@ -100,7 +102,7 @@ def tls_cause(error: Exception) -> str:
     """'date', 'name', 'authority' where the verification says so, else ''."""
     if isinstance(error, ssl.SSLCertVerificationError):
         if error.verify_code in _DATE_CODES:
-            return "date"
+            return CAUSE_DATE
         if error.verify_code in _NAME_CODES:
             return "name"
         if error.verify_code in _AUTHORITY_CODES:

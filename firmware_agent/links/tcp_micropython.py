@@ -6,6 +6,8 @@ import select
 import socket
 import ssl
 
+from firmware_agent.links.link import CAUSE_DATE
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -118,7 +120,7 @@ def tls_cause(error: Exception) -> str:
     """'date', 'name', 'authority' where the texts of mbedtls_x509_crt_verify_info say so, else ''."""
     text = str(error)
     if "expired" in text or "future" in text:
-        return "date"
+        return CAUSE_DATE
     if "Common Name" in text:
         return "name"
     if "not correctly signed" in text:

@@ -57,6 +57,7 @@ class Courier:
                 await self._one_connection()
             except (LinkError, StoreError, DeviceError) as error:
                 self._terminal.log("link %s" % error)
+                self._terminal.link_cause = getattr(error, "cause", "")
             good = self._terminal.online and clock.monotonic_ms() - self._online_since_ms >= GOOD_CONNECTION_MS
             self._terminal.online = False
             if self._renew:
@@ -86,13 +87,15 @@ class Courier:
         receiver = None
         try:
             await link.connect(CONNECT_TIMEOUT_MS, will=(will_topic, will, True))
+            # At once: a broker that kept our session sends what it kept before it answers a subscription.
+            receiver = asyncio.create_task(self._receive(link))
             for where in down_topics(terminal.identity.acquirer, terminal.identity.terminal):
                 await link.subscribe(where, ANSWER_TIMEOUT_MS)
             self._online_since_ms = terminal.hal.clock.monotonic_ms()
+            terminal.link_cause = ""
             terminal.online = True
             terminal.log("link online")
             self._announce()
-            receiver = asyncio.create_task(self._receive(link))
             await self._deliver(link, receiver)
         finally:
             if receiver is not None:

@@ -31,6 +31,11 @@ class Outbox:
     def dropped(self) -> int:
         return self._number(KEY_DROPPED)
 
+    @property
+    def is_crowded(self) -> bool:
+        """More than half full: what is worth least is not queued any more."""
+        return 2 * len(self.waiting()) > self._capacity
+
     def changes(self, messages: "list[tuple[str, dict[str, object]]]", wall_s: int) -> "list[tuple[str, bytes | None]]":
         """What to write to the store so that these messages, (kind name, body), are queued: for one write together with what they tell of.
 

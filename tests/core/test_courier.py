@@ -551,3 +551,13 @@ def test_a_terminal_that_is_switched_off_in_order_leaves_no_will():
     scene = Scene()
     scene.play(scene.for_ms(1000))
     assert scene.broker.at("disconnected") == [1000]
+
+
+def test_why_the_last_connection_failed_is_kept_for_the_screen():
+    scene = Scene()
+    scene.broker.connect_error = LinkError("E_TLS", "not yet valid", "date")
+    scene.play(scene.for_ms(3000))
+    assert scene.terminal.link_cause == "date" and not scene.terminal.online
+    scene.broker.connect_error = LinkError("E_OFFLINE", "nobody listens")
+    scene.play(scene.for_ms(60000))
+    assert scene.terminal.link_cause == ""

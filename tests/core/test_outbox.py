@@ -222,3 +222,12 @@ def test_the_count_of_what_was_lost_is_never_reset():
     queue(store, outbox, event(1))
     queue(store, outbox, event(2))
     assert outbox.dropped == 8
+
+
+def test_an_outbox_that_is_more_than_half_full_is_crowded():
+    store, outbox = opened(Flash(), capacity=4)
+    crowded = []
+    for number in range(1, 5):
+        queue(store, outbox, event(number))
+        crowded.append(outbox.is_crowded)
+    assert crowded == [False, False, True, True]

@@ -16,7 +16,7 @@ from firmware_agent.links.link import Message
 from host_sim.story import TERMINAL, Story
 from host_sim.terminal import RUNTIMES
 from tests.messages.esp256 import Esp256
-from tests.story.world import until, world
+from tests.story.world import LIMIT_S, until, world
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
@@ -102,6 +102,46 @@ def test_a_terminal_without_wifi_boots_tests_itself_and_delivers_when_it_is_back
             outcomes = {result[0]: result[1] for result in story.account.reports[0]["results"]}
             assert outcomes["network"] == "fail"
             assert outcomes["printer"] == "pass"
+            assert story.account.state["mode"] == "in_service"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_terminal_that_wakes_in_1970_says_so_and_is_set_by_the_acquirers_signed_time(runtime: str) -> None:
+    async def scenario() -> None:
+        async with world(runtime) as story:
+            story.terminal.bench.rtc_has_battery = False
+            story.terminal.power_on()
+            await until(lambda: any("The clock is not set" in line for line in story.terminal.screen()), "the warning")
+            await until(lambda: bool(story.account.reports), "a report: certificates are judged by the TLS library's own clock here")
+            name = await story.acquirer.order(TERMINAL, action="self_test")
+            await story.acquirer.receipt_of(TERMINAL, name, LIMIT_S)
+            await until(lambda: len(story.account.reports) == 2, "the ordered self-test")
+            await until(lambda: any("Ready for payments" in line for line in story.terminal.screen()), "the idle page")
+            assert not any("The clock is not set" in line for line in story.terminal.screen())
+            # Now that the time is known, what has expired is refused.
+            where, message = await story.acquirer.signed("order", TERMINAL, {"action": "self_test"}, expires=story.clock.wall_s() - 60)
+            await story.acquirer.publish(where, message)
+            receipts = story.account.receipts
+            await until(lambda: any(receipt.get("refusal") == "expired" for receipt in receipts), "the refusal")
+
+    asyncio.run(scenario())
+
+
+def test_a_flood_of_forgeries_is_logged_and_pushes_no_report_out_of_the_outbox() -> None:
+    async def scenario() -> None:
+        async with world("cpython") as story:
+            story.terminal.power_on()
+            await until(lambda: len(story.account.reports) == 1, "the first report")
+            name = await story.acquirer.order(TERMINAL, action="self_test")
+            await story.acquirer.receipt_of(TERMINAL, name, LIMIT_S)
+            where = f"poi/v1/{story.acquirer.name}/{TERMINAL}/order"
+            for number in range(200):
+                await story.acquirer.publish(where, b"\xa1\x01" + number.to_bytes(1, "big"))
+            await until(lambda: sum(line.startswith("refused: ") for line in story.terminal.lines) == 200, "every refusal in the log")
+            await until(lambda: len(story.account.reports) == 2, "the report of the ordered self-test")
+            assert story.account.reports[-1]["dropped"] == 0
             assert story.account.state["mode"] == "in_service"
 
     asyncio.run(scenario())
