@@ -172,7 +172,7 @@ class Story:
         self.uplink = uplink
         self.clock = await _started_clock()
         (self._folder / "acquirer").mkdir()
-        element = await _software_element(self._folder / "acquirer")
+        element = await software_element(self._folder / "acquirer")
         public_key = await element.generate_key(SLOT)
         self.acquirer = Acquirer(ACQUIRER, self._authority, element, public_key, self.clock.wall_s, self._acquirer_told)
         self.terminal = DesktopTerminal(self._board, self._runtime, self._folder / "terminal", self._terminal_said)
@@ -339,7 +339,7 @@ class Story:
         if kind == "wrong_key":
             folder = self._folder / "attacker"
             folder.mkdir(exist_ok=True)
-            element = await _software_element(folder)
+            element = await software_element(folder)
             forger = Acquirer(ACQUIRER, self._authority, element, await element.generate_key(SLOT), self.clock.wall_s)
             forger.enrol(TERMINAL, b"").sequence = self.account.sequence
             return await forger.signed("order", TERMINAL, order)
@@ -477,7 +477,8 @@ class _HostRtc:
         return (now.tm_year, now.tm_mon, now.tm_mday, now.tm_wday, now.tm_hour, now.tm_min, now.tm_sec, 0)
 
 
-async def _software_element(folder: Path) -> SoftwareKey:
+async def software_element(folder: Path) -> SoftwareKey:
+    """Keys in files in that folder, ready to sign."""
     storage = FileStorage(Files(str(folder)))
     element = SoftwareKey(storage)
     for device in (storage, element):

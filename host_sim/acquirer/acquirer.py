@@ -186,13 +186,13 @@ class Acquirer:
             account.public_key, account.next_public_key = public_key, b""
             account.may_register = False
             self._told(f"{account.terminal}: new key in use, old key revoked")
+        if claims.kind.name != "state" and account.is_duplicate(claims.sequence):
+            account.duplicates += 1
+            return
         connection = account.state.get("connection")
         async with self._changed:
-            if claims.kind.name != "state" and account.is_duplicate(claims.sequence):
-                account.duplicates += 1
-            else:
-                account.verified += 1
-                self._keep(account, claims)
+            account.verified += 1
+            self._keep(account, claims)
             self._changed.notify_all()
         if claims.kind.name == "application" and claims.text("purpose") == "registration":
             await self._issue(account, claims)
