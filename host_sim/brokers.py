@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import socket
 import ssl
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ MAX_PUBLICATION_BYTES = 65536  # of payload: ours are under 1,000, a link keeps 
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 5.0
 POLL_S = 0.02
+RUNNING = re.compile(r"mosquitto version \S+ running")  # what it says once all its sockets are open
 
 
 class BrokerFailure(Exception):
@@ -98,7 +100,7 @@ class MosquittoBroker:
             if process.returncode is not None:
                 self._process = None
                 raise BrokerFailure(f"mosquitto ended with {process.returncode}: {log.read_text(errors='replace').strip()}")
-            if f"Opening ipv4 listen socket on port {self.port}" in log.read_text(errors="replace") and await _listens(self.port):
+            if RUNNING.search(log.read_text(errors="replace")):
                 return
             await asyncio.sleep(POLL_S)
         await self.stop()
@@ -155,15 +157,6 @@ class MosquittoBroker:
             lines.append("user root")  # else it becomes a user that cannot write the folder
         config.write_text("\n".join(lines) + "\n")
         return config
-
-
-async def _listens(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection(HOST, port)
-    except OSError:
-        return False
-    writer.close()
-    return True
 
 
 class CertificateUser(BaseAuthPlugin):  # type: ignore[misc]

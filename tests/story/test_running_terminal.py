@@ -102,7 +102,7 @@ def test_a_terminal_without_wifi_boots_tests_itself_and_delivers_when_it_is_back
             outcomes = {result[0]: result[1] for result in story.account.reports[0]["results"]}
             assert outcomes["network"] == "fail"
             assert outcomes["printer"] == "pass"
-            assert story.account.state["mode"] == "in_service"
+            await until(lambda: story.account.state.get("mode") == "in_service", "the state")
 
     asyncio.run(scenario())
 
