@@ -38,6 +38,8 @@ class TerminalFailure(Exception):
 def micropython_binary() -> str:
     """MICROPYTHON names it; else it is looked for beside this Python, and on PATH. Raises TerminalFailure."""
     named = os.environ.get("MICROPYTHON")
+    if named and not os.access(named, os.X_OK):
+        raise TerminalFailure(f"MICROPYTHON names {named}, which is no program")
     beside = Path(sys.executable).parent / "micropython"
     found = named or (str(beside) if beside.exists() else shutil.which("micropython"))
     if not found:

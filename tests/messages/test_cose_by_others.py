@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import subprocess
-import sysconfig
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cbor2
@@ -35,6 +32,7 @@ from firmware_agent.messages.cbor import MAX_DEPTH, CborError, Tag, decode, enco
 from firmware_agent.messages.cose import ALG_ES256, ALG_ESP256, CoseError, Envelope, key_id, parse, sign, verify
 from hal.drivers.p256 import P256, N
 from hal.drivers.p256_openssl import OpensslP256
+from host_sim.terminal import micropython_binary
 from tests.messages.esp256 import Esp256
 
 if TYPE_CHECKING:
@@ -165,12 +163,7 @@ def test_cryptography_reads_the_signature(r: int, s: int) -> None:
     assert decode_dss_signature(signature_to_der(r.to_bytes(32, "big") + s.to_bytes(32, "big"))) == (r, s)
 
 
-def micropython() -> str | None:
-    beside = Path(sysconfig.get_path("scripts")) / "micropython"
-    return os.environ.get("MICROPYTHON") or (str(beside) if beside.exists() else shutil.which("micropython"))
-
-
-@pytest.mark.skipif(micropython() is None, reason="no micropython here")
+@pytest.mark.needs("micropython")
 def test_mbed_tls_loads_the_private_key_and_refuses_a_damaged_one(element: OneKey) -> None:
     der = ec_private_key(element.private, element.public)
     key = load_der_private_key(der, None)
@@ -188,7 +181,7 @@ tls.SSLContext(tls.PROTOCOL_TLS_CLIENT).load_cert_chain(unhexlify('%s'), unhexli
     damaged = der[:7] + bytes(32) + der[39:]  # the private key is 0
     for private, text in ((der, ""), (der[:-1], "ValueError: invalid key"), (damaged, "ValueError: invalid key")):
         source = program % (certificate.hex(), private.hex())
-        run = subprocess.run([str(micropython()), "-c", source], capture_output=True, text=True, timeout=20, check=False)
+        run = subprocess.run([micropython_binary(), "-c", source], capture_output=True, text=True, timeout=20, check=False)
         said = (run.stdout + run.stderr).strip()
         assert (run.returncode == 0) == (text == "") and said.endswith(text) and (text or not said), said
 

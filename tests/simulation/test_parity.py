@@ -19,7 +19,8 @@ from boards.esp32s3_counter import board
 from host_sim.bench import Bench
 from host_sim.machine.machine import Machine
 from host_sim.machine.network import Network
-from tests.simulation.joined import ROOT, micropython, run_joined
+from host_sim.terminal import micropython_binary
+from tests.simulation.joined import ROOT, run_joined
 
 CLASSES = {"machine": {"Pin", "Signal", "ADC", "PWM", "UART", "SPI", "I2C", "I2S", "RTC", "WDT", "Timer"}, "network": {"WLAN"}}
 
@@ -180,15 +181,16 @@ def kind(name):
     return getattr(network if hasattr(network, name) else machine, name)
 print(json.dumps([use for use in {json.dumps(uses)} if not hasattr(kind(use[0]), use[1])]))
 """
-    status, said = asyncio.run(run_joined(micropython(), Bench(board.facts()), tmp_path, program))
+    status, said = asyncio.run(run_joined(micropython_binary(), Bench(board.facts()), tmp_path, program))
     assert (status, said.strip()) == (0, "[]")
 
 
 @pytest.mark.parametrize("module", ["machine", "network"])
+@pytest.mark.needs("micropython")
 def test_the_overlay_exports_each_public_name_of_the_module(module: str, tmp_path: Path) -> None:
     kind = _kinds_in_process()[module]
     names = sorted(name for name in dir(kind) if not name.startswith("_"))
     program = f"import json, {module}\nprint(json.dumps([name for name in {json.dumps(names)} if not hasattr({module}, name)]))"
     assert "STA_IF" in names or "Pin" in names
-    status, said = asyncio.run(run_joined(micropython(), Bench(board.facts()), tmp_path, program))
+    status, said = asyncio.run(run_joined(micropython_binary(), Bench(board.facts()), tmp_path, program))
     assert (status, said.strip()) == (0, "[]")
