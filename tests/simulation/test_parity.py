@@ -169,6 +169,7 @@ def test_every_keyword_that_is_used_is_one_of_the_method() -> None:
         assert takes_all or set(keywords) <= set(parameters), (kind, method)
 
 
+@pytest.mark.needs("micropython")
 def test_all_that_is_used_is_there_in_a_micropython_process(tmp_path: Path) -> None:
     uses = sorted(usage_of_what_ships().uses)
     program = f"""
