@@ -25,6 +25,7 @@ class AgentSide:
         self.messages = []
         self.tasks = {}
         self.turns = 0
+        self.tenths_with_turns = set()
 
     async def build(self, host, port, client_id, keepalive_s, authority, certificate, private_key, server_name):
         tls = None
@@ -60,8 +61,12 @@ class AgentSide:
     async def connected(self):
         return self.link.connected
 
+    async def holding(self):
+        return self.link._holding and not self.link._inbox.has_room
+
     async def turns_while_connecting(self, timeout_ms):
-        """How often a task that asks for 10 ms got its turn while connect ran; and how connect ended."""
+        """How connect ended; how often a task that asks for 10 ms got its turn meanwhile; in how many tenths of a second it got none."""
+        began_ms = self.clock.monotonic_ms()
         ticker = asyncio.create_task(self.tick())
         code = "connected"
         try:
@@ -69,12 +74,14 @@ class AgentSide:
         except LinkError as error:
             code = error.code
         ticker.cancel()
-        return [code, self.turns]
+        tenths = range(began_ms // 100 + 1, self.clock.monotonic_ms() // 100)  # whole ones
+        return [code, self.turns, len([tenth for tenth in tenths if tenth not in self.tenths_with_turns])]
 
     async def tick(self):
         while True:
             await self.clock.sleep_ms(10)
             self.turns += 1
+            self.tenths_with_turns.add(self.clock.monotonic_ms() // 100)
 
     async def answer(self, number, call, arguments):
         reply = {"id": number}

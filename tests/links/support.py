@@ -8,7 +8,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 HEAP = "256k"  # what a small microcontroller leaves to Python
 TIMEOUT_MS = 5000
+POLL_S = 0.005
 KINDS = ("stream-micropython", "stream-cpython", "paho")
 
 T = TypeVar("T")
@@ -139,6 +140,9 @@ class RemoteLink:
     async def is_connected(self) -> bool:
         return bool(await self.call("connected"))
 
+    async def is_holding(self) -> bool:
+        return bool(await self.call("holding"))
+
 
 AnyLink = RemoteLink | MqttStreamLink | MqttPahoLink
 
@@ -164,6 +168,28 @@ async def is_connected(link: AnyLink) -> bool:
     return await link.is_connected() if isinstance(link, RemoteLink) else link.connected
 
 
+async def is_holding(link: AnyLink) -> bool:
+    """Whether the link's inbox is full, and the link reads no further for that."""
+    if isinstance(link, RemoteLink):
+        return await link.is_holding()
+    if isinstance(link, MqttStreamLink) and not link._holding:
+        return False
+    return not link._inbox.has_room  # paho's thread holds from before the message that fills the inbox is put
+
+
+async def until(condition: Callable[[], Awaitable[bool]], limit_s: float = TIMEOUT_MS / 1000) -> None:
+    """Return as soon as the condition holds; it must within the limit."""
+    end = time.monotonic() + limit_s
+    while not await asyncio.wait_for(condition(), limit_s):
+        assert time.monotonic() < end, f"not within {limit_s} s"
+        await asyncio.sleep(POLL_S)
+
+
+async def filled(link: AnyLink) -> None:
+    """Wait until the broker has filled the inbox of a link from which nobody receives."""
+    await until(lambda: is_holding(link))
+
+
 def settings(
     port: int, authority: TestAuthority, credential: Credential, keepalive_s: int = 30, server_name: str = "localhost"
 ) -> LinkSettings:
@@ -182,6 +208,17 @@ def send_oversized(link: AnyLink, topic: str, size: int) -> None:
 
 def oversized(size: int) -> bytes:
     return bytes(number % 251 for number in range(size))
+
+
+@contextlib.asynccontextmanager
+async def begun(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[T]]:
+    """A task that does not outlive the block."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def soon(awaitable: Awaitable[T]) -> T:

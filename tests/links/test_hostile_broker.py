@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from firmware_agent.links.link import CUT_PAYLOAD_BYTES, LinkSettings
-from tests.links.support import CONNACK, KINDS, TIMEOUT_MS, error_of, is_connected, link_of, server, soon
+from tests.links.support import CONNACK, KINDS, TIMEOUT_MS, error_of, filled, is_connected, link_of, server, soon
 
 CONNECT_MS = 1000
 
@@ -184,7 +184,7 @@ def test_a_link_that_disconnects_with_much_unread_does_not_reset_the_connection(
         async with link_of(kind, LinkSettings("127.0.0.1", port, "T1")) as link:
             await link.connect(TIMEOUT_MS)
             await soon(link.receive())
-            await asyncio.sleep(0.3)  # the inbox fills
+            await filled(link)
             await soon(link.disconnect())
             assert await soon(end.get()) == b"\xe0\x00"
         listener.close()

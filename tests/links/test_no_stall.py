@@ -1,6 +1,7 @@
 """The event loop of a terminal on MicroPython runs on while its link connects to nobody who answers.
 
-The bar is in turns of the loop, not in wall time: a task that asks for 10 ms must get at least a tenth of the turns it asks for.
+The bar is in turns of the loop, not in wall time: of the turns that a task asks for each 10 ms it must get at least a tenth, and not more
+than two tenths of a second may pass without one, which is what the machine itself may take when it is busy.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ from tests.links.support import RemoteLink, full_backlog, hangs, server
 
 TIMEOUT_MS = 2000
 LEAST_TURNS = TIMEOUT_MS // 100
+MOST_SILENT_TENTHS = 2
 
 
-async def turns_while_connecting(port: int, tls: Tls | None) -> tuple[str, int]:
+async def turns_while_connecting(port: int, tls: Tls | None) -> tuple[str, int, int]:
+    """How connect ended, the turns, and the tenths of a second without a turn."""
     link = await RemoteLink.start(LinkSettings("127.0.0.1", port, "T1", 30, tls))
     try:
-        code, turns = await asyncio.wait_for(link.call("turns_while_connecting", TIMEOUT_MS), 20)
-        return code, turns
+        code, turns, silent = await asyncio.wait_for(link.call("turns_while_connecting", TIMEOUT_MS), 20)
+        return code, turns, silent
     finally:
         await link.stop()
 
@@ -42,19 +45,21 @@ def client_tls(authority: TestAuthority) -> Tls:
 def test_a_black_hole_does_not_stall_the_terminal(authority: TestAuthority, secured: bool) -> None:
     with full_backlog() as port:
         assert hangs(port), "the system answers a connection to a full backlog: the test would prove nothing"
-        code, turns = asyncio.run(turns_while_connecting(port, client_tls(authority) if secured else None))
+        code, turns, silent = asyncio.run(turns_while_connecting(port, client_tls(authority) if secured else None))
     assert code == "E_TIMEOUT"
     assert turns >= LEAST_TURNS
+    assert silent <= MOST_SILENT_TENTHS
 
 
 def test_a_broker_that_is_silent_in_the_tls_handshake_does_not_stall_the_terminal(authority: TestAuthority) -> None:
-    async def scenario() -> tuple[str, int]:
+    async def scenario() -> tuple[str, int, int]:
         async with server() as port:
             return await turns_while_connecting(port, client_tls(authority))
 
-    code, turns = asyncio.run(scenario())
+    code, turns, silent = asyncio.run(scenario())
     assert code == "E_TIMEOUT"
     assert turns >= LEAST_TURNS
+    assert silent <= MOST_SILENT_TENTHS
 
 
 def test_a_broker_that_never_says_connack_does_not_stall_the_terminal(authority: TestAuthority, tmp_path: Path) -> None:
@@ -69,14 +74,15 @@ def test_a_broker_that_never_says_connack_does_not_stall_the_terminal(authority:
             received.append(data)
         writer.close()
 
-    async def scenario() -> tuple[str, int]:
+    async def scenario() -> tuple[str, int, int]:
         listener = await asyncio.start_server(swallow, "127.0.0.1", 0, ssl=context)
         try:
             return await turns_while_connecting(listener.sockets[0].getsockname()[1], client_tls(authority))
         finally:
             listener.close()
 
-    code, turns = asyncio.run(scenario())
+    code, turns, silent = asyncio.run(scenario())
     assert b"".join(received).startswith(b"\x10"), "the TLS handshake was not made, so no CONNECT came"
     assert code == "E_TIMEOUT"
     assert turns >= LEAST_TURNS
+    assert silent <= MOST_SILENT_TENTHS
