@@ -99,7 +99,7 @@ KINDS = (
         False,
         "Something that happened, told at once.",
         (
-            Field(1, "name", TEXT, True, "order_refused, fault_found, fault_cleared, store_damaged"),
+            Field(1, "name", TEXT, True, "store_damaged"),
             Field(2, "detail", TEXT, False, "one short sentence, without personal data"),
         ),
     ),
