@@ -18,6 +18,7 @@ from firmware_agent.selftest.engine import run_plan
 from firmware_agent.selftest.phases import power_on_plan
 from firmware_agent.settings import DEFAULTS, Settings
 from firmware_agent.state.machine import (
+    PROBATION,
     RECOVERING,
     REVIEW_ANSWERS,
     STEP_REGISTRATION,
@@ -117,7 +118,7 @@ class Agent:
         while True:
             if terminal.state.mode == RECOVERING and terminal.state.step == STEP_REGISTRATION:
                 await begin(terminal)
-            if terminal.wall_s:
+            if terminal.state.mode == PROBATION and terminal.wall_s:
                 terminal.apply([TimePassed(terminal.wall_s)])
             await self._hal.clock.sleep_ms(HOUSEKEEPING_MS)
             await join(self._hal, self._log)

@@ -57,11 +57,10 @@ class Terminal:
     def booted(self) -> None:
         """Give the clock the last time known, tell the state which function tests this terminal's devices allow, and report what rotted."""
         self.hal.clock.raise_floor(_number(self.store, KEY_WALL))
-        able = {"print": self.hal.printer, "scan": self.hal.scanner, "pay": self.hal.card_reader}
         damage: list[tuple[str, dict[str, object]]] = []
         if self.store.damaged:
             damage.append(("event", {"name": "store_damaged", "detail": "%d places" % self.store.damaged}))
-        self.apply([Booted(tuple(test for test in FUNCTION_TESTS if able[test] is not None))], damage)
+        self.apply([Booted(function_tests(self.hal))], damage)
 
     def apply(
         self,
@@ -111,6 +110,12 @@ class Terminal:
             "tests_due": list(state.tests_due),
             "firmware": VERSION,
         }
+
+
+def function_tests(hal: "Hal") -> "tuple[str, ...]":
+    """The function tests that these devices allow."""
+    devices = {"print": hal.printer, "scan": hal.scanner, "pay": hal.card_reader}
+    return tuple(test for test in FUNCTION_TESTS if devices[test] is not None)
 
 
 def load_state(store: "Store") -> State:

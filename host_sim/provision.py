@@ -6,9 +6,9 @@ from firmware_agent.identity.der import ec_private_key
 from firmware_agent.identity.identity import KEY_IDENTITY, Identity
 from firmware_agent.messages.cbor import encode
 from firmware_agent.settings import Settings
-from firmware_agent.state.machine import FUNCTION_TESTS, Booted, FunctionTestPassed, State, reduce
+from firmware_agent.state.machine import Booted, FunctionTestPassed, State, reduce
 from firmware_agent.store import Store
-from firmware_agent.terminal import KEY_STATE
+from firmware_agent.terminal import KEY_STATE, function_tests
 from hal.hal import Hal
 from host_sim.acquirer.acquirer import Acquirer
 from host_sim.pki import TestAuthority
@@ -58,8 +58,7 @@ async def provision(
 
 def _commissioned(hal: Hal) -> State:
     """The installer has done each function test that the devices allow: the machine itself then puts the terminal in service."""
-    able = {"print": hal.printer, "scan": hal.scanner, "pay": hal.card_reader}
-    tests = tuple(test for test in FUNCTION_TESTS if able[test] is not None)
+    tests = function_tests(hal)
     state, _ = reduce(State(), Booted(tests))
     for test in tests:
         state, _ = reduce(state, FunctionTestPassed(test))

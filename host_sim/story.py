@@ -310,7 +310,10 @@ class Story:
         number = max((item["application"] for item in self.account.applications if item["purpose"] == "reactivation"), default=0)
         name = await self.acquirer.answer(TERMINAL, number, argument["status"], argument.get("remark", ""))
         self._tell("acquirer", f"answer to application {number}: {argument['status']}")
-        await self._receipt(name, "")
+        await self._until(lambda: self.account.receipt_of(name) is not None, lambda: f"no receipt; receipts: {self.account.receipts}")
+        receipt = self.account.receipt_of(name)
+        if receipt is None or "refusal" in receipt:
+            raise StepFailed(f"the receipt says {receipt}")
 
     async def _do_hostile(self, kind: str) -> None:
         """Send a message that must be refused, and see it named in the log and in a signed receipt, and the state unchanged."""
@@ -358,14 +361,6 @@ class Story:
         altered = bytearray(message)
         altered[-1] ^= 1
         return where, bytes(altered)
-
-    async def _receipt(self, name: bytes, refusal: str) -> None:
-        def matching() -> list[dict[str, Any]]:
-            return [receipt for receipt in self.account.receipts if receipt["of"] == name]
-
-        await self._until(lambda: bool(matching()), lambda: f"no receipt; receipts: {self.account.receipts}")
-        if matching()[-1].get("refusal", "") != refusal:
-            raise StepFailed(f"receipt says {matching()[-1]}")
 
     # Expectations.
 

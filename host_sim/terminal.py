@@ -28,7 +28,6 @@ SHIPPED = ("firmware_agent", "hal", "boards")  # what goes on the device
 OVERLAY = Path(__file__).parent / "machine" / "overlay"
 HEAP_BYTES = 768_000  # words here are 64 bit: about twice what a microcontroller needs; compiling the sources is included
 DATA_FOLDER = "data"  # as in the board's main.py
-STOP_TIMEOUT_S = 5
 
 
 class TerminalFailure(Exception):

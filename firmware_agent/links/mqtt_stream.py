@@ -43,7 +43,6 @@ WILL = 0x04  # connect flags
 WILL_QOS_1 = 0x08
 WILL_RETAIN = 0x20
 
-SUBSCRIPTION_FAILED = 0x80
 LONGEST_ANSWER = 3  # remaining length of a SUBACK to one filter
 KEPT_BYTES = 2 + MAX_TOPIC_BYTES + 2 + CUT_PAYLOAD_BYTES  # of a publication; what follows is thrown away
 LENGTH_BYTES = 4  # of the remaining length, at most

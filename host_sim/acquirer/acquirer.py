@@ -62,6 +62,10 @@ class Account:
         self._seen: list[int] = []
         self._state_sequence = 0
 
+    def receipt_of(self, name: bytes) -> dict[str, Any] | None:
+        """The latest receipt for the message of that name."""
+        return next((receipt for receipt in reversed(self.receipts) if receipt["of"] == name), None)
+
     def is_duplicate(self, sequence: int) -> bool:
         """Note a sequence; True when it was there before. The broker delivers at least once."""
         if sequence in self._seen:
@@ -290,13 +294,11 @@ class Acquirer:
 
     async def receipt_of(self, terminal: str, name: bytes, timeout_s: float) -> dict[str, Any]:
         """Wait for the terminal's receipt for the message of that name. Raises TimeoutError."""
-        receipts = self.accounts[terminal].receipts
-
-        def matching() -> list[dict[str, Any]]:
-            return [receipt for receipt in receipts if receipt["of"] == name]
-
-        await self.wait_until(lambda: bool(matching()), timeout_s)
-        return matching()[-1]
+        account = self.accounts[terminal]
+        await self.wait_until(lambda: account.receipt_of(name) is not None, timeout_s)
+        receipt = account.receipt_of(name)
+        assert receipt is not None
+        return receipt
 
     async def _issue(self, account: Account, claims: Claims) -> None:
         """Certificates for a terminal's new keys: the application was signed by the key that it replaces."""
