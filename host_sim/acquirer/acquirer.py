@@ -50,6 +50,7 @@ class Account:
         self.sequence = 0  # of the last message to the terminal
         self.outgoing: list[Outgoing] = []  # one at a time, each until its receipt: the terminal's sequence only grows
         self.last_sent: Outgoing | None = None
+        self.last_sent_at = 0.0  # by the event loop's clock
         self.state: dict[str, Any] = {}
         self.online = False
         self.reports: list[dict[str, Any]] = []
@@ -254,14 +255,17 @@ class Acquirer:
         """Send the oldest message that has no receipt yet. Without a connection nothing is lost: it is sent again."""
         if account.outgoing:
             account.last_sent = account.outgoing[0]
+            account.last_sent_at = asyncio.get_running_loop().time()
             with contextlib.suppress(LinkError):
                 await self.publish(account.last_sent.where, account.last_sent.message)
 
     async def _resend(self) -> None:
         while True:
-            await asyncio.sleep(RESEND_S)
+            await asyncio.sleep(1)
+            due = asyncio.get_running_loop().time() - RESEND_S
             for account in self.accounts.values():
-                if account.online:  # for one that is not, the broker keeps it, or its next connection has it sent again
+                # For one that is not online, the broker keeps it, or its next connection has it sent again.
+                if account.online and account.last_sent_at <= due:
                     await self._transmit(account)
 
     async def signed(

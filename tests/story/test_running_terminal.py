@@ -129,9 +129,10 @@ def test_a_terminal_that_wakes_in_1970_says_so_and_is_set_by_the_acquirers_signe
     asyncio.run(scenario())
 
 
+@pytest.mark.needs("mosquitto")
 def test_a_flood_of_forgeries_is_logged_and_pushes_no_report_out_of_the_outbox() -> None:
     async def scenario() -> None:
-        async with world("cpython") as story:
+        async with world("cpython", "mosquitto") as story:
             story.terminal.power_on()
             await until(lambda: len(story.account.reports) == 1, "the first report")
             name = await story.acquirer.order(TERMINAL, action="self_test")
@@ -139,7 +140,12 @@ def test_a_flood_of_forgeries_is_logged_and_pushes_no_report_out_of_the_outbox()
             where = f"poi/v1/{story.acquirer.name}/{TERMINAL}/order"
             for number in range(200):
                 await story.acquirer.publish(where, b"\xa1\x01" + number.to_bytes(1, "big"))
-            await until(lambda: sum(line.startswith("refused: ") for line in story.terminal.lines) == 200, "every refusal in the log")
+
+            def refused_forgeries() -> int:
+                """An order that was sent again because its receipt was slow is refused, too, and is no forgery."""
+                return sum(line.startswith("refused: ") and "replayed" not in line for line in story.terminal.lines)
+
+            await until(lambda: refused_forgeries() == 200, "every refusal in the log")
             await until(lambda: len(story.account.reports) == 2, "the report of the ordered self-test")
             assert story.account.reports[-1]["dropped"] == 0
             assert story.account.state["mode"] == "in_service"
