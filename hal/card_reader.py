@@ -3,6 +3,8 @@
 Level 1: `async find_card(timeout_ms)` gives True when one card is in the field, False when the time is over, and raises E_EXTENDED
   with ESC_READ for two cards at once; `async exchange(apdu, timeout_ms)` gives the answer, data and SW1 SW2 (ISO 7816-4), 2..258 bytes;
   raises E_EXTENDED with ESC_TORN when the card has gone, ESC_NO_CARD when none was found, E_TIMEOUT; `async release_card()`.
+  The error's cause tells reader and card apart: 'two_cards', 'card_torn', 'card_silent', 'not_a_payment_card' are the card's, with a sound
+  reader; 'card_unreadable', 'no_card', 'no_answer', 'garbled_answer' are not.
 Level 2: `async firmware_version()` gives a short text ('PN532 1.6').
 """
 

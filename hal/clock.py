@@ -3,7 +3,11 @@
 Level 1: `monotonic_ms()` never goes back and never wraps, starts near 0 at boot; `async sleep_ms(duration_ms)`; `async wait_for(awaitable,
   timeout_ms)` gives its result, or cancels it and raises OSError(ETIMEDOUT); `wall_s()` seconds since 1970-01-01 UTC, never below
   the floor; `trust` is TRUST_*; `raise_floor(wall_s)` the last time known from flash; `set_wall(wall_s)` a time from a signed source.
-A clock that wakes in 1970 has TRUST_NONE: nothing may be judged expired by it.
+Waiting works from the start; the time of day is known from bring-up on, and until then is the floor, or 0. It never fails: who counts it
+goes on without the part that keeps it over a power cut. A clock that wakes in 1970 has TRUST_NONE: nothing may be judged expired by it.
+Health: a part that is to keep the time and did not is 'time_lost'; one that tells another time than has gone by is 'jumped' (measured:
+  drift_s); one that stands still is 'stopped'. Without such a part a clock that nobody has set is HEALTH_NOT_RUN with cause 'not_set',
+  which is no fault.
 """
 
 from hal.contract import Contract

@@ -123,8 +123,8 @@ class Device:
             return self.failed(error, "no_answer")
 
     def failed(self, error: DeviceError, cause: str) -> Health:
-        """The Health that says what `error` said."""
-        return Health(HEALTH_FAIL, self.kind, cause, error.code, error.extended, error.detail)
+        """The Health that says what `error` said; `cause` where it names none itself."""
+        return Health(HEALTH_FAIL, self.kind, error.cause or cause, error.code, error.extended, error.detail)
 
     def disable(self) -> None:
         if self.enabled:

@@ -72,14 +72,16 @@ class DeviceError(Exception):
     """A device could not do what it was asked.
 
     code: an E_ number; extended: the category's number when code is E_EXTENDED; kind: the contract ('printer');
-    detail: one short sentence for a technician, never a secret.
+    detail: one short sentence for a technician, never a secret; cause: the word that a health check would say ('paper_out'),
+    '' where the code is all that is known.
     """
 
-    def __init__(self, code: int, kind: str, detail: str = "", extended: int = 0) -> None:
+    def __init__(self, code: int, kind: str, detail: str = "", extended: int = 0, cause: str = "") -> None:
         self.code = code
         self.kind = kind
         self.detail = detail
         self.extended = extended
+        self.cause = cause
         super().__init__(kind + ": " + self.name + (": " + detail if detail else ""))
 
     @property

@@ -8,15 +8,18 @@ if TYPE_CHECKING:
     from hal.clock import Clock
     from hal.device import Device
     from hal.display import Display
+    from hal.files import Files
     from hal.keypad import Keypad
     from hal.network import Network
     from hal.printer import Printer
     from hal.scanner import Scanner
     from hal.secure_element import SecureElement
+    from hal.sounder import Sounder
     from hal.storage import Storage
+    from hal.watchdog import Watchdog
 
 # In the order in which they are brought up: what the others need, or what can tell of their failure, first.
-KINDS = ("clock", "storage", "secure_element", "display", "keypad", "printer", "card_reader", "scanner", "network")
+KINDS = ("clock", "storage", "secure_element", "display", "keypad", "printer", "card_reader", "scanner", "sounder", "network")
 
 
 class Hal:
@@ -35,6 +38,10 @@ class Hal:
         card_reader: "CardReader | None" = None,
         scanner: "Scanner | None" = None,
         network: "Network | None" = None,
+        sounder: "Sounder | None" = None,
+        buses: "dict[str, list[str]] | None" = None,
+        watchdog: "Watchdog | None" = None,
+        program: "Files | None" = None,
     ) -> None:
         self.board = board  # for reports; nothing may branch on it
         self.hardware_id = hardware_id
@@ -47,18 +54,24 @@ class Hal:
         self.card_reader = card_reader
         self.scanner = scanner
         self.network = network
+        self.sounder = sounder
+        self.buses = buses or {}  # name -> kinds of the devices on it: what fails together
+        self.watchdog = watchdog
+        self.program = program  # the files of the program itself
 
     def devices(self) -> "list[Device]":
         """The devices there are, in the order of KINDS."""
         return [getattr(self, kind) for kind in KINDS if getattr(self, kind) is not None]
 
-    async def bring_up(self) -> "list[DeviceError]":
-        """Open, claim and enable each device. One that fails keeps its error for its health; the rest goes on.
+    async def bring_up(self, kinds: "tuple[str, ...]" = KINDS) -> "list[DeviceError]":
+        """Open, claim and enable each device of these kinds. One that fails keeps its error for its health; the rest goes on.
 
         Gives the errors met, in the order of KINDS.
         """
         errors = []
         for device in self.devices():
+            if device.kind not in kinds:
+                continue
             try:
                 if not device.claimed:
                     device.open()
@@ -67,3 +80,12 @@ class Hal:
             except DeviceError as error:
                 errors.append(error)
         return errors
+
+
+def buses_of(parts: "dict[str, dict[str, object]]") -> "dict[str, list[str]]":
+    """Bus -> the kinds of the devices on it, of the parts of a board.json."""
+    buses: dict[str, list[str]] = {}
+    for kind in KINDS:
+        if kind in parts and "bus" in parts[kind]:
+            buses.setdefault(str(parts[kind]["bus"]), []).append(kind)
+    return buses

@@ -10,14 +10,25 @@ if TYPE_CHECKING:
 
 class Platform:
     """machine, network, time: MicroPython's modules of those names, or objects that keep to the same calls;
-    sleep_ms: `async sleep_ms(duration_ms)`; files: see hal.files.
+    sleep_ms: `async sleep_ms(duration_ms)`; files: see hal.files; resolve: `resolve(host)` gives the IPv4 address of a host name as text,
+    and raises OSError where there is none. It may block until the TCP/IP stack gives up, as hal.resolver does;
+    program: the files of the program itself, from the folder that its packages lie in.
     """
 
     def __init__(
-        self, machine: "Any", network: "Any", time: "Any", sleep_ms: "Callable[[int], Awaitable[None]]", files: "Files"
+        self,
+        machine: "Any",
+        network: "Any",
+        time: "Any",
+        sleep_ms: "Callable[[int], Awaitable[None]]",
+        files: "Files",
+        resolve: "Callable[[str], str]",
+        program: "Files",
     ) -> None:
         self.machine = machine
         self.network = network
         self.time = time
         self.sleep_ms = sleep_ms
         self.files = files
+        self.resolve = resolve
+        self.program = program

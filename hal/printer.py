@@ -5,7 +5,8 @@ Level 2: `width_dots`; `async print_bitmap(width_dots, height_dots, bits)`, bits
 Level 3: `async cut()`; `async status()` gives a PrinterStatus.
 Each printing method asks for the status first (level 3) and raises DeviceError: E_EXTENDED with EPTR_COVER_OPEN or EPTR_REC_EMPTY,
 E_FAILURE (cutter, head), E_OFFLINE. A printer that does not answer a status query is printed on all the same: no answer is not a fault
-that stops printing; its health says HEALTH_NOT_RUN with cause 'no_status', for many cheap printers never answer.
+that stops printing. Its health then says HEALTH_NOT_RUN with cause 'no_status', for many cheap printers never answer; where the board knows
+that this one does, 'no_answer', or 'partial_status' when it answers only some.
 """
 
 from hal.contract import Contract

@@ -4,6 +4,8 @@ Level 1: `names()` lists the files; `size(name)` bytes; `read(name, offset, leng
   at the end, making the file where it is not, and is durable when it returns; `remove(name)` (no error when it is not there).
 A power cut in the middle of `append` leaves any prefix of `data`. Nothing is ever written in place. Names are [a-z0-9._-], at most 32
 characters. Raises DeviceError: E_NOEXIST (read, size), E_FAILURE (the medium is full or broken).
+Health (internal): 'full', 'not_writable', 'wrong_data' (reads otherwise than it was written), 'no_answer' (every call fails); measures
+`free_kib` where the platform can tell. What rots in files at rest only their owner can find.
 """
 
 from hal.contract import Contract
@@ -14,6 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from hal.device import Health
+
     class Storage(Protocol):
         level: int
 
@@ -22,3 +26,4 @@ if TYPE_CHECKING:
         def read(self, name: str, offset: int, length: int) -> bytes: ...
         def append(self, name: str, data: "bytes | bytearray | memoryview") -> None: ...
         def remove(self, name: str) -> None: ...
+        async def check_health(self, level: int = 1) -> Health: ...

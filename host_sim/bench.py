@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from host_sim.buses import Bus, I2cBus, Pins, SpiBus, UartLine
 from host_sim.chips.faces import Chip, I2cChip, UartChip
 from host_sim.machine import machine as op
+from host_sim.mishaps import Hang, Power, Program
 
 B = TypeVar("B", bound=Bus)
 MOST_BYTES = 1 << 20  # in one transaction: more is a broken program, not a bus
@@ -33,13 +34,19 @@ def _st7789(bench: Bench, part: dict[str, Any]) -> Chip:
     return chip
 
 
+def _ssd1306(bench: Bench, part: dict[str, Any]) -> Chip:
+    from host_sim.chips.ssd1306 import Ssd1306Chip
+
+    return bench.on_i2c(part["bus"], part["address"], Ssd1306Chip(bench.now_ms, part["width_px"], part["height_px"]))
+
+
 def _matrix_keypad(bench: Bench, part: dict[str, Any]) -> Chip:
     from host_sim.chips.key_matrix import KeyMatrixChip
 
     chip = KeyMatrixChip(bench.now_ms, part["rows"], part["columns"], part["keys"])
     for pin in part["columns"]:
         bench.pins.listeners[pin] = partial(chip.pin_driven, pin)
-    for pin in part["rows"]:
+    for pin in [*part["rows"], *part["columns"]]:
         bench.pins.sources[pin] = partial(chip.pin_level, pin)
     return chip
 
@@ -47,19 +54,49 @@ def _matrix_keypad(bench: Bench, part: dict[str, Any]) -> Chip:
 def _escpos(bench: Bench, part: dict[str, Any]) -> Chip:
     from host_sim.chips.escpos_printer import EscposPrinterChip
 
-    return bench.on_uart(part["bus"], EscposPrinterChip(bench.now_ms, part["width_dots"]))
+    return bench.on_uart(part["bus"], EscposPrinterChip(bench.now_ms, part["width_dots"], part["answers_status"]))
 
 
 def _pn532(bench: Bench, part: dict[str, Any]) -> Chip:
-    from host_sim.chips.pn532 import Pn532Chip
+    from host_sim.chips.pn532 import Pn532Chip, Pn532UartChip
 
+    if "address" not in part:
+        return bench.on_uart(part["bus"], Pn532UartChip(bench.now_ms))
     return bench.on_i2c(part["bus"], part["address"], Pn532Chip(bench.now_ms))
+
+
+def _atecc608(bench: Bench, part: dict[str, Any]) -> Chip:
+    from host_sim.chips.atecc608 import Atecc608Chip
+
+    return bench.on_i2c(part["bus"], part["address"], Atecc608Chip(bench.now_ms))
 
 
 def _serial_scanner(bench: Bench, part: dict[str, Any]) -> Chip:
     from host_sim.chips.serial_scanner import SerialScannerChip
 
-    return bench.on_uart(part["bus"], SerialScannerChip(bench.now_ms))
+    return bench.on_uart(part["bus"], SerialScannerChip(bench.now_ms, part["answers_revision"]))
+
+
+def _ds3231(bench: Bench, part: dict[str, Any]) -> Chip:
+    from host_sim.chips.ds3231 import Ds3231Chip
+
+    chip = Ds3231Chip(bench.now_ms)
+    chip.set_time(int(time.time()))  # as the terminal leaves the works
+    return bench.on_i2c(part["bus"], part["address"], chip)
+
+
+def _buzzer(bench: Bench, part: dict[str, Any]) -> Chip:
+    from host_sim.chips.buzzer import BuzzerChip
+
+    chip = BuzzerChip(bench.now_ms)
+    bench.pwm_listeners[part["pin"]] = chip.driven
+    return chip
+
+
+def _file_storage(bench: Bench, part: dict[str, Any]) -> Chip:
+    from host_sim.chips.flash import FlashChip
+
+    return FlashChip(bench.now_ms)
 
 
 def _wlan(bench: Bench, part: dict[str, Any]) -> Chip:
@@ -68,17 +105,22 @@ def _wlan(bench: Bench, part: dict[str, Any]) -> Chip:
     return WifiChip(bench.now_ms)
 
 
-# The part of board.json -> how it is wired. Parts without a chip of their own (system_clock, file_storage) are not here.
+# The part of board.json -> how it is wired. Parts without a chip of their own (system_clock, software_key) are not here.
 # A model is imported when a board lists it, so that a bench needs no more than its board does.
 WIRING: dict[str, Callable[[Bench, dict[str, Any]], Chip]] = {
+    "file_storage": _file_storage,
     "st7789": _st7789,
+    "ssd1306": _ssd1306,
     "matrix_keypad": _matrix_keypad,
     "escpos": _escpos,
     "pn532": _pn532,
+    "atecc608": _atecc608,
     "serial_scanner": _serial_scanner,
     "wlan": _wlan,
+    "ds3231": _ds3231,
+    "buzzer": _buzzer,
 }
-CHIPLESS = frozenset({"system_clock", "file_storage", "software_key"})
+CHIPLESS = frozenset({"system_clock", "software_key"})
 
 
 class Bench:
@@ -89,12 +131,16 @@ class Bench:
     """
 
     def __init__(self, board: dict[str, Any], now_ms: Callable[[], int] | None = None) -> None:
-        self.now_ms = now_ms or (lambda: time.monotonic_ns() // 1_000_000)
+        self._now_ms = now_ms or (lambda: time.monotonic_ns() // 1_000_000)
+        self._skipped_ms = 0
+        self.power = Power(self)
+        self.program = Program(self)
         self.unique_id = b"\x24\x0a\xc4\x00\x00\x01"  # 0x240ac4: a block of addresses of Espressif
         self.rtc_has_battery = False
         self.analogue: dict[int, int] = {}  # pin -> 0..65535
-        self.on_reset: Callable[[], None] = lambda: None  # the program asked for a reset
+        self.on_reset: Callable[[], None] = lambda: None  # the program is stopped where it stands, to be started anew
         self.pins = Pins()
+        self.pwm_listeners: dict[int, Callable[[int, int], None]] = {}  # pin -> told Hz (0: not driven) and duty, 0..65535
         random = Random(board["id"])
         self.buses: dict[str, Bus] = {name: _bus(facts, random) for name, facts in board["buses"].items()}
         self.chips: dict[str, Chip] = {}
@@ -120,6 +166,7 @@ class Bench:
             op.UART_READ: lambda unit, argument, data: (0, self._opened(UartLine, unit).read(_length(argument))),
             op.UART_ANY: lambda unit, argument, data: (self._opened(UartLine, unit).waiting(), b""),
             op.ADC_READ: lambda unit, argument, data: (self.analogue.get(unit, 0), b""),
+            op.PWM_WRITE: self._pwm_write,
             op.RTC_READ: self._rtc_read,
             op.RTC_WRITE: self._rtc_write,
             op.WDT_OPEN: self._watchdog_open,
@@ -134,6 +181,8 @@ class Bench:
             op.WLAN_RSSI: lambda unit, argument, data: (self._wifi.rssi(), b""),
             op.WLAN_ADDRESSES: lambda unit, argument, data: (0, " ".join(self._wifi.addresses()).encode()),
             op.WLAN_MAC: lambda unit, argument, data: (0, self.unique_id),
+            op.FLASH_CALL: self._flash_call,
+            op.NET_RESOLVE: lambda unit, argument, data: (0, self._wifi.resolve(data.decode(errors="replace")).encode()),
         }
         self._wall_us = RTC_AT_POWER_UP_S * 1_000_000
         self._wall_set_at_ms = self.now_ms()
@@ -148,7 +197,28 @@ class Bench:
         handler = self._operations.get(operation)
         if handler is None or len(data) > MOST_BYTES:
             raise OSError(errno.EINVAL, "no such operation")
+        kind = self._kind_used(operation, unit, argument)
+        if kind:
+            self.power.used(kind)
+            self.program.used(kind)
         return handler(unit, argument, data)
+
+    def now_ms(self) -> int:
+        """Milliseconds that never go back."""
+        return self._now_ms() + self._skipped_ms
+
+    def stop_program(self, why: str) -> None:
+        """The microcontroller has started anew, in whatever way: the program that ran goes no further. Raises MachineReset."""
+        self.on_reset()
+        raise op.MachineReset(why)
+
+    def hang(self) -> None:
+        """A call that does not return: time goes at once to where the watchdog ends it. Raises MachineReset, or Hang without a watchdog."""
+        if self._watchdog_due_ms is None:
+            raise Hang("a call does not return, and there is no watchdog")
+        self._skipped_ms += max(0, self._watchdog_due_ms + 1 - self.now_ms())
+        self.watchdog_reset()
+        self.stop_program("reset by the watchdog")
 
     def power_cycle(self) -> None:
         """Power off and on: what is volatile is lost, what is broken stays broken."""
@@ -210,15 +280,30 @@ class Bench:
         for bus in self.buses.values():
             bus.power_up()
         self.pins.power_up()
+        for listener in self.pwm_listeners.values():
+            listener(0, 0)
         if "network" in self.chips:
             self._wifi.restart()
 
     def _reset(self, unit: int, argument: int, data: bytes) -> tuple[int, bytes]:
         self._restart(op.HARD_RESET)
-        self.on_reset()
+        self.stop_program("reset by the program")
         return 0, b""
 
     # Operations.
+
+    def _kind_used(self, operation: int, unit: int, argument: int) -> str:
+        """The kind of the device that an operation turns to; '' where it does not matter for what may befall the microcontroller."""
+        chip: Chip | None = None
+        if operation == op.WLAN_ACTIVE and argument == 1:
+            return "network"
+        if operation == op.I2C_WRITE:
+            bus = self._units.get((I2cBus, unit))
+            chip = bus.chips.get(argument) if isinstance(bus, I2cBus) else None
+        elif operation == op.UART_WRITE:
+            line = self._units.get((UartLine, unit))
+            chip = line.chip if isinstance(line, UartLine) else None
+        return next((kind for kind, found in self.chips.items() if found is chip), "") if chip is not None else ""
 
     def _open(self, kind: type[Bus], unit: int, rate: int, pins: tuple[int, ...]) -> tuple[int, bytes]:
         """A bus controller is connected to pins: to the chips if they are wired to just these, else to nothing."""
@@ -240,7 +325,7 @@ class Bench:
 
     def _pin_mode(self, unit: int, argument: int, data: bytes) -> tuple[int, bytes]:
         mode, pull = argument & 0xFF, argument >> 8 & 0xFF
-        self.pins.configure(unit, mode in (op.Pin.OUT, op.Pin.OPEN_DRAIN), pull == op.Pin.PULL_DOWN)
+        self.pins.configure(unit, mode in (op.Pin.OUT, op.Pin.OPEN_DRAIN), pull == op.Pin.PULL_DOWN, mode == op.Pin.OPEN_DRAIN)
         return 0, b""
 
     def _pin_write(self, unit: int, argument: int, data: bytes) -> tuple[int, bytes]:
@@ -255,6 +340,12 @@ class Bench:
         transmit, receive, buffer_limit = _unpack("<BBH", data)
         self._open(UartLine, unit, argument, (transmit, receive))
         self._opened(UartLine, unit).buffer_limit = buffer_limit
+        return 0, b""
+
+    def _pwm_write(self, unit: int, argument: int, data: bytes) -> tuple[int, bytes]:
+        (duty_u16,) = _unpack("<H", data)
+        if unit in self.pwm_listeners:
+            self.pwm_listeners[unit](max(0, argument), duty_u16)
         return 0, b""
 
     def _rtc_read(self, unit: int, argument: int, data: bytes) -> tuple[int, bytes]:
@@ -282,8 +373,14 @@ class Bench:
     def _watchdog_feed(self, unit: int, argument: int, data: bytes) -> tuple[int, bytes]:
         if self._watchdog_ms <= 0:
             raise OSError(errno.EINVAL, "the watchdog is not running")
+        if self.watchdog_expired():
+            return 0, b""  # too late: it has fired already
         self._watchdog_due_ms = self.now_ms() + self._watchdog_ms
         return 0, b""
+
+    def _flash_call(self, unit: int, argument: int, data: bytes) -> tuple[int, bytes]:
+        flash: Any = self.chips.get("storage")
+        return flash.admit(argument) if flash is not None else 0, b""
 
     @property
     def _wifi(self) -> Any:

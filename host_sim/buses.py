@@ -7,15 +7,18 @@ from collections.abc import Callable
 from random import Random
 from typing import ClassVar
 
-from host_sim.chips.faces import I2cChip, SpiChip, UartChip
+from host_sim.chips.faces import Fault, I2cChip, SpiChip, UartChip
 
 FLIPPED_BIT_EVERY = 16  # bytes, on average, between two bit errors of a line that has the fault flipped_bits
+QUIET_BYTES = (8, 24)  # of a serial wire between two of them; on other buses each transaction has one at least
 
 
 class Bus:
-    """FAULTS: name -> what goes wrong on the wire. `pins` are those of the board's wiring; None where a line is not wired."""
+    """FAULTS: name -> what goes wrong on the wire, and what that is to a device on it. `pins` are those of the board's wiring; None where a
+    line is not wired.
+    """
 
-    FAULTS: ClassVar[dict[str, str]] = {}
+    FAULTS: ClassVar[dict[str, Fault]] = {}
 
     def __init__(self, pins: tuple[int | None, ...], random: Random) -> None:
         self.pins = pins
@@ -53,16 +56,20 @@ class Bus:
 
 class I2cBus(Bus):
     FAULTS = {
-        "no_acknowledge": "no chip acknowledges its address",
-        "stuck_line": "SDA is held low: every transaction times out",
-        "flipped_bits": "single bits arrive wrong in both directions",
-        "silence": "writes are acknowledged and lost; reads give 0xff, the pull-ups' level",
-        "garbage": "random bytes in both directions",
+        "no_acknowledge": Fault("no chip acknowledges its address", "no_answer"),
+        "stuck_line": Fault("SDA is held low: every transaction times out", "no_answer"),
+        "flipped_bits": Fault("single bits arrive wrong in both directions", "garbled_answer"),
+        "silence": Fault("writes are acknowledged and lost; reads give 0xff, the pull-ups' level", "no_answer"),
+        "garbage": Fault("random bytes in both directions", "garbled_answer"),
     }
 
     def __init__(self, pins: tuple[int | None, ...], random: Random) -> None:
         super().__init__(pins, random)
         self.chips: dict[int, I2cChip] = {}  # by 7-bit address
+        self.rate_hz = 0
+
+    def open(self, rate: int) -> None:
+        self.rate_hz = rate
 
     def _chip(self, address: int) -> I2cChip:
         if self.has("stuck_line"):
@@ -73,6 +80,9 @@ class I2cBus(Bus):
         return chip
 
     def write(self, address: int, data: bytes) -> int:
+        if address == 0 and self.rate_hz and not self.has("stuck_line") and not self.has("silence"):
+            for other in self.chips.values():
+                other.held_low(8 * 1_000_000 // self.rate_hz)  # seven bits of address and the write bit, all of them 0
         chip = self._chip(address)
         if not self.has("silence"):
             chip.write(self._through(data))
@@ -93,10 +103,10 @@ class I2cBus(Bus):
 
 class SpiBus(Bus):
     FAULTS = {
-        "stuck_line": "MOSI and MISO are held low",
-        "flipped_bits": "single bits arrive wrong in both directions",
-        "silence": "an open circuit: nothing arrives; reads give 0xff",
-        "garbage": "random bytes in both directions",
+        "stuck_line": Fault("MOSI and MISO are held low", "no_answer"),
+        "flipped_bits": Fault("single bits arrive wrong in both directions", "unstable_bus"),
+        "silence": Fault("an open circuit: nothing arrives; reads give 0xff", "no_answer"),
+        "garbage": Fault("random bytes in both directions", "unstable_bus"),
     }
 
     def __init__(self, pins: tuple[int | None, ...], random: Random) -> None:
@@ -136,10 +146,10 @@ class SpiBus(Bus):
 
 class UartLine(Bus):
     FAULTS = {
-        "stuck_line": "both lines are held low: a break condition, which is read as zero bytes",
-        "flipped_bits": "single bits arrive wrong in both directions",
-        "silence": "nothing arrives in either direction",
-        "garbage": "random bytes in both directions",
+        "stuck_line": Fault("both lines are held low: a break condition, which is read as zero bytes", "no_answer"),
+        "flipped_bits": Fault("single bits arrive wrong in both directions", "garbled_answer"),
+        "silence": Fault("nothing arrives in either direction", "no_answer"),
+        "garbage": Fault("random bytes in both directions, to the terminal also while the chip is silent", "garbled_answer"),
     }
 
     def __init__(self, pins: tuple[int | None, ...], random: Random, baud: int) -> None:
@@ -148,6 +158,7 @@ class UartLine(Bus):
         self._baud_of_chip = baud
         self._baud = baud
         self._buffer = bytearray()
+        self._quiet = [random.randint(*QUIET_BYTES) for _ in range(2)]  # bytes on each wire until the next bit error
         self.buffer_limit = 0  # bytes; 0 until the terminal opens the line: what arrives before is lost
 
     def open(self, rate: int) -> None:
@@ -157,24 +168,39 @@ class UartLine(Bus):
         self._buffer.clear()
         self.buffer_limit = 0
 
-    def _on_the_line(self, data: bytes) -> bytes:
+    def _on_the_line(self, data: bytes, wire: int) -> bytes:
+        """What arrives of `data` at the other end. wire: 0 to the chip, 1 to the terminal."""
         if self.has("silence"):
             return b""
         if self.has("stuck_line"):
             return bytes(len(data))
         if self._baud != self._baud_of_chip:
             return self._random.randbytes(len(data))
-        return self._through(data)
+        return self._with_flips(data, wire) if self.has("flipped_bits") else self._through(data)
+
+    def _with_flips(self, data: bytes, wire: int) -> bytes:
+        noisy = bytearray(data)
+        while self._quiet[wire] < len(noisy):
+            noisy[self._quiet[wire]] ^= 1 << self._random.randrange(8)
+            self._quiet[wire] += self._random.randint(*QUIET_BYTES)
+        self._quiet[wire] -= len(noisy)
+        return bytes(noisy)
 
     def write(self, data: bytes) -> int:
-        arrived = self._on_the_line(data)
+        if self.has("garbage"):
+            self._into_buffer(self._random.randbytes(len(data)))
+        arrived = self._on_the_line(data, 0)
         if self.chip is not None and arrived:
             self.chip.receive(arrived)
         return len(data)
 
     def from_chip(self, data: bytes) -> None:
-        """The chip sends. What does not fit into the receive buffer is lost, as on the ESP32."""
-        self._buffer += self._on_the_line(data)[: max(0, self.buffer_limit - len(self._buffer))]
+        """The chip sends."""
+        self._into_buffer(self._on_the_line(data, 1))
+
+    def _into_buffer(self, data: bytes) -> None:
+        """What does not fit into the receive buffer is lost, as on the ESP32."""
+        self._buffer += data[: max(0, self.buffer_limit - len(self._buffer))]
 
     def waiting(self) -> int:
         return len(self._buffer)
@@ -189,13 +215,15 @@ class Pins:
     """The GPIO pins of the microcontroller, and what hangs on them.
 
     listeners are told the level of a line that the terminal drives; sources give the level that a chip puts on a line, or None.
-    A line that nobody drives is pulled up, as the modules on these boards do.
+    A line that nobody drives is pulled up, as the modules on these boards do. An open-drain output drives a line low or not at all, and is
+    read as the line is.
     """
 
     def __init__(self) -> None:
         self.listeners: dict[int, Callable[[int], None]] = {}
         self.sources: dict[int, Callable[[], int | None]] = {}
         self._output: dict[int, bool] = {}
+        self._open_drain: set[int] = set()
         self._latch: dict[int, int] = {}
         self._pull_down: set[int] = set()
         self._told: dict[int, int] = {}
@@ -203,14 +231,17 @@ class Pins:
     def power_up(self) -> None:
         """Every pin is an input again; who listens sees it float up."""
         self._output.clear()
+        self._open_drain.clear()
         self._latch.clear()
         self._pull_down.clear()
         self._told.clear()
         for number in self.listeners:
             self._tell(number)
 
-    def configure(self, number: int, output: bool, pull_down: bool) -> None:
+    def configure(self, number: int, output: bool, pull_down: bool, open_drain: bool = False) -> None:
+        """open_drain: of an output."""
         self._output[number] = output
+        (self._open_drain.add if open_drain else self._open_drain.discard)(number)
         (self._pull_down.add if pull_down else self._pull_down.discard)(number)
         self._tell(number)
 
@@ -220,7 +251,9 @@ class Pins:
 
     def read(self, number: int) -> int:
         if self._output.get(number):
-            return self._latch.get(number, 0)
+            latch = self._latch.get(number, 0)
+            if not latch or number not in self._open_drain:
+                return latch
         source = self.sources.get(number)
         level = source() if source is not None else None
         if level is not None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import time as system_time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hal.files import Files
 from hal.platform import Platform
-from host_sim.bench import Bench
 from host_sim.chips.flash import Flash
-from host_sim.machine.machine import Machine
+from host_sim.machine.machine import NET_RESOLVE, Machine
 from host_sim.machine.network import Network
 from host_sim.simulated_time import TICKS_HALF, TICKS_PERIOD
+
+if TYPE_CHECKING:
+    from host_sim.machine.machine import Port
 
 
 class RealTime:
@@ -33,11 +36,15 @@ class RealTime:
 
 
 def in_process_platform(
-    bench: Bench, files: Files | Flash, time: Any = None, sleep_ms: Callable[[int], Awaitable[None]] | None = None
+    bench: Port,
+    files: Files | Flash,
+    time: Any = None,
+    sleep_ms: Callable[[int], Awaitable[None]] | None = None,
+    program: Files | None = None,
 ) -> Platform:
-    """What a board's build() is handed. time: a SimulatedTime (the bench is to have its now_ms), or the machine's own.
-
-    sleep_ms: how to wait in that time, unless `time` has a sleep_ms of its own.
+    """What a board's build() is handed. bench: one, or a way to one; time: a SimulatedTime (the bench is to have its now_ms), or the
+    machine's own; sleep_ms: how to wait in that time, unless `time` has a sleep_ms of its own; program: what is on the device, or this
+    source tree.
     """
     time = time or RealTime()
     return Platform(
@@ -46,4 +53,6 @@ def in_process_platform(
         time=time,
         sleep_ms=sleep_ms or time.sleep_ms,
         files=files,  # type: ignore[arg-type]  # Flash keeps to the calls of Files
+        resolve=lambda host: bench.transact(NET_RESOLVE, 0, 0, host.encode())[1].decode(),
+        program=program or Files(str(Path(__file__).parent.parent)),
     )

@@ -3,16 +3,19 @@
 import json
 
 from hal.compat import beside
+from hal.drivers.atecc608 import Atecc608
+from hal.drivers.buzzer import Buzzer
+from hal.drivers.ds3231 import Ds3231
 from hal.drivers.escpos import EscposPrinter
 from hal.drivers.file_storage import FileStorage
+from hal.drivers.machine_watchdog import MachineWatchdog
 from hal.drivers.matrix_keypad import MatrixKeypad
 from hal.drivers.pn532 import Pn532, Pn532OverI2c
 from hal.drivers.serial_scanner import SerialScanner
-from hal.drivers.software_key import SoftwareKey
 from hal.drivers.st7789 import St7789
 from hal.drivers.system_clock import SystemClock
 from hal.drivers.wlan import Wlan
-from hal.hal import Hal
+from hal.hal import Hal, buses_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +38,9 @@ def build(platform: "Platform") -> Hal:
     buses = board["buses"]
     parts = board["parts"]
 
-    clock = SystemClock(platform.time, machine.RTC(), platform.sleep_ms)
+    part = parts["clock"]
+    security_bus = _i2c(machine, buses[part["bus"]])  # clock and secure element share it
+    clock = SystemClock(platform.time, Ds3231(security_bus, part["address"]), platform.sleep_ms, machine.RTC())
     storage = FileStorage(platform.files)
     bus = buses["display_bus"]
     part = parts["display"]
@@ -56,36 +61,50 @@ def build(platform: "Platform") -> Hal:
         height_px=part["height_px"],
         clock=clock,
         baudrate_hz=bus["baudrate_hz"],
+        reads_back=part["reads_back"],
     )
     part = parts["keypad"]
     keypad = MatrixKeypad(
         rows=[machine.Pin(number, machine.Pin.IN, machine.Pin.PULL_UP) for number in part["rows"]],
-        # Open drain: two keys held in one row join two columns, and a column that is not scanned must not drive against one that is.
-        columns=[machine.Pin(number, machine.Pin.OPEN_DRAIN, value=1) for number in part["columns"]],
+        # Open drain: two keys held in one row join two columns, and a column that is not scanned must not drive against one that is. Pulled
+        # up: a released column that reads low is shorted.
+        columns=[machine.Pin(number, machine.Pin.OPEN_DRAIN, machine.Pin.PULL_UP, value=1) for number in part["columns"]],
         layout=part["keys"],
         clock=clock,
     )
     part = parts["printer"]
     printer = EscposPrinter(
-        _uart(machine, buses[part["bus"]]), width_dots=part["width_dots"], columns=part["columns"], clock=clock
+        _uart(machine, buses[part["bus"]]),
+        width_dots=part["width_dots"],
+        columns=part["columns"],
+        clock=clock,
+        answers_status=part["answers_status"],
     )
-    bus = buses["reader_bus"]
-    i2c = machine.I2C(bus["id"], scl=machine.Pin(bus["scl"]), sda=machine.Pin(bus["sda"]), freq=bus["frequency_hz"])
-    card_reader = Pn532(Pn532OverI2c(i2c, parts["card_reader"]["address"], clock), clock)
-    scanner = SerialScanner(_uart(machine, buses[parts["scanner"]["bus"]]), clock)
+    part = parts["card_reader"]
+    card_reader = Pn532(Pn532OverI2c(_i2c(machine, buses[part["bus"]]), part["address"], clock), clock)
+    part = parts["scanner"]
+    scanner = SerialScanner(_uart(machine, buses[part["bus"]]), clock, answers_revision=part["answers_revision"])
     return Hal(
         board=board["id"],
         hardware_id="".join("%02x" % byte for byte in machine.unique_id()),
         clock=clock,
         storage=storage,
-        secure_element=SoftwareKey(storage),
+        secure_element=Atecc608(security_bus, parts["secure_element"]["address"], clock),
         display=display,
         keypad=keypad,
         printer=printer,
         card_reader=card_reader,
         scanner=scanner,
-        network=Wlan(platform.network, clock),
+        network=Wlan(platform.network, clock, platform.resolve),
+        watchdog=MachineWatchdog(machine.WDT),
+        program=platform.program,
+        sounder=Buzzer(machine.PWM, machine.Pin(parts["sounder"]["pin"], machine.Pin.OUT, value=0), clock),
+        buses=buses_of(parts),
     )
+
+
+def _i2c(machine: "Any", bus: "dict[str, Any]") -> "Any":
+    return machine.I2C(bus["id"], scl=machine.Pin(bus["scl"]), sda=machine.Pin(bus["sda"]), freq=bus["frequency_hz"])
 
 
 def _uart(machine: "Any", bus: "dict[str, Any]") -> "Any":

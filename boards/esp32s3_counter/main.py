@@ -1,34 +1,21 @@
 """What runs on the device after boot: the only place that imports machine and network."""
 
-import asyncio
-import errno
-import os
-import time
-
 import machine  # type: ignore[import-not-found]
 import network  # type: ignore[import-not-found]
 
-from boards.esp32s3_counter.board import build
-from firmware_agent.agent import Agent
-from firmware_agent.links.mqtt_stream import MqttStreamLink
-from hal.files import Files
-from hal.platform import Platform
+from firmware_agent.start import run
 
-DATA_FOLDER = "data"
-
-
-def make_data_folder() -> None:
-    try:
-        os.mkdir(DATA_FOLDER)
-    except OSError as error:
-        if error.args[0] != errno.EEXIST:
-            raise
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hal.hal import Hal
+    from hal.platform import Platform
 
 
-async def main() -> None:
-    make_data_folder()
-    platform = Platform(machine, network, time, asyncio.sleep_ms, Files(DATA_FOLDER))  # type: ignore[attr-defined]
-    await Agent(build(platform), MqttStreamLink, print).run()
+def build(platform: "Platform") -> "Hal":
+    """The board's devices, imported only now: a start is counted before anything big is loaded."""
+    from boards.esp32s3_counter import board
+
+    return board.build(platform)
 
 
-asyncio.run(main())
+run(machine, network, build)

@@ -7,6 +7,7 @@ from hal.errors import (
     E_EXTENDED,
     E_FAILURE,
     E_ILLEGAL,
+    E_NOHARDWARE,
     E_OFFLINE,
     EPTR_COVER_OPEN,
     EPTR_REC_EMPTY,
@@ -39,21 +40,25 @@ _TEST_FEED_LINES = 3
 
 
 class EscposPrinter(Device):
-    """uart: MicroPython's UART calls, timeout=0; width_dots: of the print head, a multiple of 8; columns: of font A."""
+    """uart: MicroPython's UART calls, timeout=0; width_dots: of the print head, a multiple of 8; columns: of font A; answers_status: the
+    board knows that its printer answers DLE EOT 1..4, so that silence is a failure.
+    """
 
     kind = "printer"
     part = "escpos"
     level = 3
 
-    def __init__(self, uart: "Any", width_dots: int, columns: int, clock: "Clock") -> None:
+    def __init__(self, uart: "Any", width_dots: int, columns: int, clock: "Clock", answers_status: bool = False) -> None:
         super().__init__()
         self.width_dots = width_dots
         self.columns = columns
         self._clock = clock
-        self._line = SerialLine(uart, clock, self.kind)
+        self._line = SerialLine(uart, clock, self.kind, "offline")  # only printing waits for the printer, a query never does
+        self._answers_status = answers_status
         self._held = False  # the printer has sent XOFF and not yet XON
         self._answered: tuple[int, ...] = _QUERIES  # the queries that the last round got answers to: the others only cost time
-        self._garbled = False  # bytes came in the last round that no printer sends
+        self._answers: dict[int, int] = {}  # of the last round: query -> answer
+        self._garbled = False  # bytes came in it that no printer sends
         self._round_ms = 0  # how long it took
 
     # The contract.
@@ -113,32 +118,29 @@ class EscposPrinter(Device):
 
     async def _check_health(self, level: int) -> Health:
         """Internal: the status alone. External: prints a short line, and looks again."""
-        before = self._judge(await self._ask_status(_QUERIES))
+        before = await self._judge()
         if level == CH_INTERNAL or before.outcome == HEALTH_FAIL:
             return before
         await self._send(_TEST_LINE.encode() + b"\x1bd" + bytes([_TEST_FEED_LINES]))
-        after = self._judge(await self._ask_status(_QUERIES))
-        if before.outcome == HEALTH_SUCCESS and after.outcome == HEALTH_NOT_RUN:
-            return Health(HEALTH_FAIL, self.kind, "offline", E_OFFLINE, 0, "stopped answering when it was to print")
+        after = await self._judge()
+        if before.outcome == HEALTH_SUCCESS and not self._answered and not self._garbled:
+            return Health(HEALTH_FAIL, self.kind, "no_answer", E_NOHARDWARE, 0, "stopped answering when it was to print")
         return after
-
-    def failed(self, error: DeviceError, cause: str) -> Health:
-        """What fails here is the line that takes no more: only printing waits for the printer, a query never does."""
-        return super().failed(error, "offline")
 
     # Status.
 
     async def _require_ready(self) -> None:
         """Raises DeviceError for what stops printing. No answer stops nothing."""
         self.require_enabled()
-        code, extended, _, detail = _fault(await self._ask_status(self._answered))
+        code, extended, cause, detail = _fault(await self._ask_status(self._answered))
         if code != SUCCESS:
-            raise DeviceError(code, self.kind, detail, extended)
+            raise DeviceError(code, self.kind, detail, extended, cause)
 
     async def _ask_status(self, queries: "tuple[int, ...]") -> PrinterStatus:
         start_ms = self._clock.monotonic_ms()
         self._garbled = False
-        answers = {}
+        answers: dict[int, int] = {}
+        self._answers = answers
         for number in queries:
             answer = await self._ask(number)
             if answer >= 0:
@@ -174,17 +176,33 @@ class EscposPrinter(Device):
                 return byte
             self._note(byte)
 
-    def _judge(self, status: PrinterStatus) -> Health:
-        if self._garbled:
-            return Health(
-                HEALTH_FAIL, self.kind, "garbled_status", E_FAILURE, 0, "bytes that no printer sends: check baud rate and cable"
-            )
-        if not self._answered:
-            return Health(HEALTH_NOT_RUN, self.kind, "no_status", detail="no answer to DLE EOT 1..4")
+    async def _judge(self) -> Health:
+        """The health by the status, which has to be the same twice: a printer that answers now this and now that is heard through noise."""
+        status = await self._ask_status(_QUERIES)
+        same = False
+        for _ in range(2):  # the second time for a status that has just changed
+            before, answered = self._answers, self._answered
+            if self._garbled:
+                break
+            status = await self._ask_status(_QUERIES)
+            same = self._answers == before
+            if same or self._answered != answered:
+                break
         measurements = {"status_ms": self._round_ms, "status_answers": len(self._answered)}
+        if self._garbled or not same:
+            what = "bytes that no printer sends" if self._garbled else "never the same answers twice"
+            detail = what + ": check baud rate and cable"
+            return Health(HEALTH_FAIL, self.kind, "garbled_answer", E_FAILURE, 0, detail, measurements)
+        if not answered:
+            if self._answers_status:
+                return Health(HEALTH_FAIL, self.kind, "no_answer", E_NOHARDWARE, 0, "no answer to DLE EOT 1..4", measurements)
+            return Health(HEALTH_NOT_RUN, self.kind, "no_status", detail="no answer to DLE EOT 1..4")
         if status.paper_near_end is not None:
             measurements["paper_near_end"] = int(status.paper_near_end)
         code, extended, cause, detail = _fault(status)
+        if code == SUCCESS and self._answers_status and len(answered) < len(_QUERIES):
+            code, cause = E_FAILURE, "partial_status"
+            detail = "answers only DLE EOT " + " ".join([str(number) for number in answered])
         outcome = HEALTH_SUCCESS if code == SUCCESS else HEALTH_FAIL
         return Health(outcome, self.kind, cause, code, extended, detail, measurements)
 
@@ -198,7 +216,8 @@ class EscposPrinter(Device):
             byte = await self._line.read_byte(until_ms)
             if byte < 0:
                 self._held = False  # an XON may have been lost: the next call tries again
-                raise DeviceError(E_OFFLINE, self.kind, "the printer has held the line (XOFF) for %d ms" % _HOLD_MS)
+                detail = "the printer has held the line (XOFF) for %d ms" % _HOLD_MS
+                raise DeviceError(E_OFFLINE, self.kind, detail, cause="offline")
             self._note(byte)
         await self._line.write(data, _HOLD_MS)
         if _holds_query(data):

@@ -1,4 +1,4 @@
-"""Driver: a matrix of keys on GPIO pins, rows read with pull-ups, columns driven low one at a time."""
+"""Driver: a matrix of keys on GPIO pins, rows read with pull-ups, columns pulled low one at a time."""
 
 from hal.device import HEALTH_FAIL, HEALTH_SUCCESS, Device, Health
 from hal.errors import E_FAILURE
@@ -13,19 +13,22 @@ if TYPE_CHECKING:
 _SCAN_INTERVAL_MS = 10
 _DEBOUNCE_MS = 20  # a state counts once it has lasted so long; contacts of keypads bounce for 5 to 10 ms
 _SCAN_GAP_MS = 100  # after a pause this long between two scans nothing is known of the time between them
+_SHORTEST_MS = 40  # that a finger presses or lets go: what is shorter is the contact's
 _KEPT_KEYS = 8
 _MOST_KEYS_DOWN = 2  # of which the matrix can be trusted: three can show a fourth that nobody pressed
 _CHECK_MS = 200
 
 
 class MatrixKeypad(Device):
-    """rows: input pins; columns: output pins; layout: the key names, a list for each row.
+    """rows: input pins with pull-ups; columns: open-drain pins with pull-ups, so that a line that is low by itself shows; layout: the key
+    names, a list for each row.
 
     Scanning happens in `read` and in the health check. A key that is down already at bring-up is not read as pressed.
     """
 
     kind = CONTRACT.kind
     part = "matrix_keypad"
+    level = 2
 
     def __init__(self, rows: "list[Any]", columns: "list[Any]", layout: "list[list[str]]", clock: "Clock") -> None:
         super().__init__()
@@ -33,9 +36,14 @@ class MatrixKeypad(Device):
         self._columns = columns
         self._clock = clock
         self._names = [layout[row][column] for column in range(len(columns)) for row in range(len(rows))]  # as scanned
+        self.layout = tuple([tuple(row) for row in layout])
         self.keys = tuple([key for row in layout for key in row])
+        self.bounces = 0
         self._down = [False] * len(self._names)  # debounced
         self._changed_ms = [0] * len(self._names)  # until when the contact agreed with the debounced state
+        self._closed = [False] * len(self._names)  # as it was at the last scan
+        self._moved_ms = [0] * len(self._names)  # when that last changed
+        self._short_moves = bytearray(len(self._names))  # changes one after the other, each too short for a finger
         self._scanned_ms = 0
         self._pressed: list[str] = []
 
@@ -52,15 +60,32 @@ class MatrixKeypad(Device):
                 return None
             await self._clock.sleep_ms(min(left_ms, _SCAN_INTERVAL_MS))
 
+    def down(self) -> "tuple[str, ...]":
+        """The keys whose contacts are closed right now, row by row. Raises DeviceError E_DISABLED."""
+        self.require_enabled()
+        contacts = self._contacts()
+        return tuple([key for key in self.keys if contacts[self._names.index(key)]])
+
     async def _bring_up(self) -> None:
         for column in self._columns:
             column.value(1)
         self._pressed = []
+        self.bounces = 0
         self._down = self._contacts()
         self._settle(self._clock.monotonic_ms())
 
     async def _check_health(self, level: int) -> Health:
-        """A key that is down in every scan of the check is stuck. A key that never closes only a person can find."""
+        """A line that is low while no column is pulled low is shorted to ground; a key that is down in every scan of the check is stuck.
+        A key or a line that never closes only a person can find.
+        """
+        for cause, lines, keys in (
+            ("row_shorted", self._rows, self.layout),
+            ("column_shorted", self._columns, [[row[column] for row in self.layout] for column in range(len(self._columns))]),
+        ):
+            low = [number for number, line in enumerate(lines) if line.value() == 0]
+            if low:
+                details = ["%s %d (%s)" % (cause.split("_")[0], number + 1, " ".join(keys[number])) for number in low]
+                return Health(HEALTH_FAIL, self.kind, cause, E_FAILURE, detail=", ".join(details))
         stuck = self._scan()
         begun_ms = self._clock.monotonic_ms()
         while self._clock.monotonic_ms() - begun_ms < _CHECK_MS:
@@ -68,7 +93,7 @@ class MatrixKeypad(Device):
             contacts = self._scan()
             stuck = [was and now for was, now in zip(stuck, contacts)]  # noqa: B905  MicroPython's zip has no strict
         names = [key for key in self.keys if stuck[self._names.index(key)]]
-        measurements = {"keys_down": len(names)}
+        measurements = {"keys_down": len(names), "bounces": self.bounces}
         if names:
             return Health(HEALTH_FAIL, self.kind, "key_stuck", E_FAILURE, detail=" ".join(names), measurements=measurements)
         return Health(HEALTH_SUCCESS, self.kind, measurements=measurements)
@@ -90,6 +115,7 @@ class MatrixKeypad(Device):
             self._settle(now_ms)
         self._scanned_ms = now_ms
         contacts = self._contacts()
+        self._count_bounces(contacts, now_ms)
         ambiguous = contacts.count(True) > _MOST_KEYS_DOWN
         for index, closed in enumerate(contacts):
             if closed == self._down[index] or (closed and ambiguous):
@@ -101,11 +127,23 @@ class MatrixKeypad(Device):
                     self._keep(self._names[index])
         return contacts
 
+    def _count_bounces(self, contacts: "list[bool]", now_ms: int) -> None:
+        for index, closed in enumerate(contacts):
+            if closed != self._closed[index]:
+                self._closed[index] = closed
+                too_short = now_ms - self._moved_ms[index] < _SHORTEST_MS
+                self._short_moves[index] = min(self._short_moves[index] + 1, 255) if too_short else 0
+                self._moved_ms[index] = now_ms
+                self.bounces = max(self.bounces, self._short_moves[index])
+
     def _settle(self, now_ms: int) -> None:
         """Begin debouncing anew."""
         self._scanned_ms = now_ms
+        self._closed = self._contacts()
         for index in range(len(self._changed_ms)):
             self._changed_ms[index] = now_ms
+            self._moved_ms[index] = now_ms - _SHORTEST_MS
+            self._short_moves[index] = 0
 
     def _keep(self, key: str) -> None:
         if len(self._pressed) == _KEPT_KEYS:

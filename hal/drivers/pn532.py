@@ -206,18 +206,22 @@ class Pn532OverI2c:
             raise self._nobody(error) from None
 
     async def read(self, parser: FrameParser, longest: int, timeout_ms: int) -> None:
-        """Feed `parser` one frame of at most `longest` bytes. Raises E_TIMEOUT, E_NOHARDWARE."""
+        """Feed `parser` one frame of at most `longest` bytes. Raises E_TIMEOUT (cause 'garbled_answer' for noise), E_NOHARDWARE."""
         parser.reset()
+        cause = ""
         until_ms = self._clock.monotonic_ms() + timeout_ms
         while True:
             try:
-                if self._i2c.readfrom(self._address, 1)[0] == 0x01:
+                ready = self._i2c.readfrom(self._address, 1)[0]
+                if ready == 0x01:
                     answer = self._i2c.readfrom(self._address, 1 + longest)
                     break
             except OSError as error:
                 raise self._nobody(error) from None
+            if ready not in (0x00, 0xFF):  # not yet, or nobody drives the line
+                cause = "garbled_answer"
             if self._clock.monotonic_ms() >= until_ms:
-                raise DeviceError(E_TIMEOUT, _KIND, "not ready after %d ms" % timeout_ms)
+                raise DeviceError(E_TIMEOUT, _KIND, "not ready after %d ms" % timeout_ms, cause=cause)
             await self._clock.sleep_ms(self._POLL_MS)
         for position in range(1, len(answer)):
             if parser.feed(answer[position]):
@@ -225,7 +229,8 @@ class Pn532OverI2c:
         parser.kind = parser.DAMAGED
 
     def _nobody(self, error: OSError) -> DeviceError:
-        return DeviceError(E_NOHARDWARE, _KIND, "no acknowledge at 0x%02x (errno %s)" % (self._address, error.errno))
+        detail = "no acknowledge at 0x%02x (errno %s)" % (self._address, error.errno)
+        return DeviceError(E_NOHARDWARE, _KIND, detail, cause="no_answer")
 
 
 class Pn532OverUart:
@@ -257,17 +262,20 @@ class Pn532OverUart:
         await self._line.write(frame, self._WRITE_MS)
 
     async def read(self, parser: FrameParser, longest: int, timeout_ms: int) -> None:
-        """Feed `parser` one frame. Raises E_TIMEOUT, also for a line that babbles without a start code."""
+        """Feed `parser` one frame. Raises E_TIMEOUT, also for a line that babbles without a start code (cause 'garbled_answer')."""
         parser.reset()
+        cause = ""
         until_ms = self._clock.monotonic_ms() + timeout_ms
         while True:
             byte = await self._line.read_byte(until_ms)
             if byte < 0:
-                raise DeviceError(E_TIMEOUT, _KIND, "no whole frame after %d ms" % timeout_ms)
+                raise DeviceError(E_TIMEOUT, _KIND, "no whole frame after %d ms" % timeout_ms, cause=cause)
             if parser.feed(byte):
                 return
+            if byte:  # zeros are a line held low
+                cause = "garbled_answer"
             if self._clock.monotonic_ms() > until_ms:
-                raise DeviceError(E_TIMEOUT, _KIND, "no frame in what comes")
+                raise DeviceError(E_TIMEOUT, _KIND, "no frame in what comes", cause=cause)
 
 
 class Pn532(Device):
@@ -284,7 +292,7 @@ class Pn532(Device):
         self._parser = FrameParser()
         self._card = False  # a card is activated, as target 1
         self._speaks_apdu = False
-        self._retries = 0  # frames sent or asked for again since bring-up
+        self._retries = 0  # frames sent or asked for again since the last check, or bring-up, began
 
     # The contract.
 
@@ -301,7 +309,7 @@ class Pn532(Device):
             found = answer[0] if answer else 0
             if found > 1:
                 await self._release()
-                raise DeviceError(E_EXTENDED, self.kind, "two cards in the field", ESC_READ)
+                raise DeviceError(E_EXTENDED, self.kind, "two cards in the field", ESC_READ, "two_cards")
             if found == 1 and len(answer) >= 5:
                 self._card = True
                 self._speaks_apdu = bool(answer[4] & _ISO_14443_4)
@@ -320,17 +328,22 @@ class Pn532(Device):
         if not 4 <= len(apdu) <= _LONGEST_APDU:
             raise DeviceError(E_ILLEGAL, self.kind, "APDU of %d bytes" % len(apdu))
         if not self._card:
-            raise DeviceError(E_EXTENDED, self.kind, "no card was found", ESC_NO_CARD)
+            raise DeviceError(E_EXTENDED, self.kind, "no card was found", ESC_NO_CARD, "no_card")
         if not self._speaks_apdu:
-            raise DeviceError(E_EXTENDED, self.kind, "the card does not speak ISO 14443-4", ESC_READ)
+            raise DeviceError(E_EXTENDED, self.kind, "the card does not speak ISO 14443-4", ESC_READ, "not_a_payment_card")
         until_ms = self._clock.monotonic_ms() + timeout_ms
         answer = b""
         request = b"\x01" + apdu
         while True:
             left_ms = max(1, until_ms - self._clock.monotonic_ms())
-            part = await self._command(_IN_DATA_EXCHANGE, request, left_ms, _LONGEST_DATA)
+            try:
+                part = await self._command(_IN_DATA_EXCHANGE, request, left_ms, _LONGEST_DATA)
+            except DeviceError as error:
+                if error.code == E_TIMEOUT and not error.cause and await self._is_present():  # the chip is well: it waits for the card
+                    raise self._silent_card()
+                raise
             if not part:
-                raise DeviceError(E_FAILURE, self.kind, "InDataExchange answer without status")
+                raise self._garbled("InDataExchange answer without status")
             if part[0] & 0x3F:
                 raise await self._exchange_error(part[0] & 0x3F)
             answer += part[1:]
@@ -338,7 +351,7 @@ class Pn532(Device):
                 break
             request = b"\x01"  # more information: an empty request fetches the rest
         if not 2 <= len(answer) <= 258:
-            raise DeviceError(E_EXTENDED, self.kind, "card answer of %d bytes" % len(answer), ESC_READ)
+            raise DeviceError(E_EXTENDED, self.kind, "card answer of %d bytes" % len(answer), ESC_READ, "card_unreadable")
         return answer
 
     async def release_card(self) -> None:
@@ -351,7 +364,7 @@ class Pn532(Device):
         self.require_enabled()
         answer = await self._command(_GET_FIRMWARE_VERSION, b"", _ANSWER_MS)
         if not _is_pn532(answer):
-            raise DeviceError(E_FAILURE, self.kind, "firmware answer " + answer.hex())
+            raise DeviceError(E_FAILURE, self.kind, "firmware answer " + answer.hex(), cause="firmware_answer_wrong")
         return "PN532 %d.%d" % (answer[1], answer[2])
 
     # Life cycle.
@@ -376,11 +389,16 @@ class Pn532(Device):
         await self._command(_RF_CONFIGURATION, bytes([0x05, 0xFF, 0x01, _CARD_TRIES]), _ANSWER_MS)
 
     def failed(self, error: DeviceError, cause: str) -> Health:
-        """The cause follows from the code, in bring-up as later: E_FAILURE is an answer that came damaged."""
-        return super().failed(error, "garbled_answer" if error.code == E_FAILURE else "no_answer")
+        """What names no cause itself is the chip that does not answer, in bring-up as later."""
+        health = super().failed(error, "no_answer")
+        health.measurements["retries"] = self._retries
+        return health
 
     async def _check_health(self, level: int) -> Health:
-        """Internal: echo over the line, firmware version. External: the antenna's current as well."""
+        """Internal: echo over the line, firmware version. External: the antenna's current as well. Measures how often frames of this check
+        had to be sent again.
+        """
+        self._retries = 0
         start_ms = self._clock.monotonic_ms()
         echo = await self._command(_DIAGNOSE, bytes([_ECHO_TEST]) + _ECHO, _ANSWER_MS)
         echo_ms = self._clock.monotonic_ms() - start_ms
@@ -406,16 +424,22 @@ class Pn532(Device):
         """The error that a status byte of InDataExchange stands for."""
         detail = "InDataExchange status 0x%02x" % status
         if status in _TIMEOUTS and await self._is_present():
-            return DeviceError(E_TIMEOUT, self.kind, "the card is there and does not answer")
+            return self._silent_card()
         if status in _TIMEOUTS or status in _CARD_GONE:
             self._card = False
-            return DeviceError(E_EXTENDED, self.kind, detail, ESC_TORN)
+            return DeviceError(E_EXTENDED, self.kind, detail, ESC_TORN, "card_torn")
         if status in _UNREADABLE:
-            return DeviceError(E_EXTENDED, self.kind, detail, ESC_READ)
+            return DeviceError(E_EXTENDED, self.kind, detail, ESC_READ, "card_unreadable")
         if status == _NO_TARGET:
             self._card = False
-            return DeviceError(E_EXTENDED, self.kind, detail, ESC_NO_CARD)
-        return DeviceError(E_FAILURE, self.kind, detail)
+            return DeviceError(E_EXTENDED, self.kind, detail, ESC_NO_CARD, "no_card")
+        return DeviceError(E_FAILURE, self.kind, detail, cause="check_failed")
+
+    def _silent_card(self) -> DeviceError:
+        return DeviceError(E_TIMEOUT, self.kind, "the card is there and does not answer", cause="card_silent")
+
+    def _garbled(self, detail: str) -> DeviceError:
+        return DeviceError(E_FAILURE, self.kind, detail, cause="garbled_answer")
 
     async def _is_present(self) -> bool:
         """Whether the activated card still answers at the protocol's lower layer (Diagnose, presence test)."""
@@ -445,12 +469,12 @@ class Pn532(Device):
             if parser.kind == parser.DATA and parser.length and parser.data[0] == command + 1:
                 return bytes(parser.data[1 : parser.length])
             if parser.kind == parser.ERROR:
-                raise DeviceError(E_FAILURE, self.kind, "command 0x%02x not taken" % command)
+                raise DeviceError(E_FAILURE, self.kind, "command 0x%02x not taken" % command, cause="check_failed")
             if attempt < _TRIES - 1:
                 self._retries += 1
                 await self._transport.write(_NACK)
         await self._abort()
-        raise DeviceError(E_FAILURE, self.kind, "damaged answers to command 0x%02x" % command)
+        raise self._garbled("damaged answers to command 0x%02x" % command)
 
     async def _send(self, request: bytes) -> None:
         """Until it is acknowledged. A late answer to an earlier command may come first: it is passed over."""
@@ -466,13 +490,14 @@ class Pn532(Device):
                 except DeviceError as error:
                     if error.code != E_TIMEOUT:
                         raise
+                    damaged = damaged or error.cause == "garbled_answer"
                     break
                 if parser.kind == parser.ACK:
                     return
                 damaged = True
         if damaged:
-            raise DeviceError(E_FAILURE, self.kind, "damaged acknowledges")
-        raise DeviceError(E_TIMEOUT, self.kind, "no acknowledge frame")
+            raise self._garbled("damaged acknowledges")
+        raise DeviceError(E_TIMEOUT, self.kind, "no acknowledge frame", cause="no_answer")
 
     async def _abort(self) -> None:
         """An ACK makes the chip drop the command. That it does not take even that is told by the error on its way."""

@@ -14,12 +14,15 @@ _DRAIN_BYTES = 4096  # more than any receive buffer holds: a line that babbles f
 
 
 class SerialLine:
-    """uart: an object with MicroPython's UART calls, made with timeout=0; kind: the contract of the device on it."""
+    """uart: an object with MicroPython's UART calls, made with timeout=0; kind: the contract of the device on it; held_cause: what it means
+    that the line takes no more.
+    """
 
-    def __init__(self, uart: "Any", clock: "Clock", kind: str) -> None:
+    def __init__(self, uart: "Any", clock: "Clock", kind: str, held_cause: str = "no_answer") -> None:
         self._uart = uart
         self._clock = clock
         self._kind = kind
+        self._held_cause = held_cause
         self._one = bytearray(1)
 
     async def write(self, data: "bytes | bytearray | memoryview", timeout_ms: int) -> None:
@@ -34,7 +37,7 @@ class SerialLine:
                     await self._clock.sleep_ms(0)  # others have their turn
                 continue
             if self._clock.monotonic_ms() >= until_ms:
-                raise DeviceError(E_TIMEOUT, self._kind, "the line took no more, %d bytes left" % len(rest))
+                raise DeviceError(E_TIMEOUT, self._kind, "the line took no more, %d bytes left" % len(rest), cause=self._held_cause)
             await self._clock.sleep_ms(_POLL_MS)
 
     async def read_byte(self, until_ms: int) -> int:

@@ -6,7 +6,7 @@ SYN M CR begins a menu command, which is echoed with ACK, ENQ (unknown) or NAK (
 
 from hal.device import HEALTH_FAIL, HEALTH_NOT_RUN, HEALTH_SUCCESS, Device, Health
 from hal.drivers.serial_line import SerialLine
-from hal.errors import E_FAILURE, E_ILLEGAL, DeviceError
+from hal.errors import E_FAILURE, E_ILLEGAL, E_NOHARDWARE, DeviceError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,25 +17,31 @@ if TYPE_CHECKING:
 _TRIGGER_ON = b"\x16T\r"
 _TRIGGER_OFF = b"\x16U\r"
 _REVISION = b"\x16M\rREVINF."
-_VERDICTS = (0x06, 0x05, 0x15)  # ACK, ENQ, NAK
+_ACK = 0x06
+_VERDICTS = (_ACK, 0x05, 0x15)  # or ENQ, NAK
+_BREAK = 0x00  # a line held low is received as zeros
 
 LONGEST_CODE = 512  # bytes of UTF-8, by the contract
 _LONGEST_REVISION = 512
 _WRITE_MS = 100
 _ANSWER_MS = 500
+_TRIES = 3  # a question that gets no answer at all may have been spoilt on its way
 _GAP_MS = 100  # between two bytes of one code: at 9600 baud they come each ms
 
 
 class SerialScanner(Device):
-    """uart: MicroPython's UART calls, timeout=0. The scanner ends each code with CR, or CR LF (its suffix as delivered)."""
+    """uart: MicroPython's UART calls, timeout=0. The scanner ends each code with CR, or CR LF (its suffix as delivered). answers_revision:
+    the board knows that its scanner has the menu command REVINF, so that silence is a failure.
+    """
 
     kind = "scanner"
     part = "serial_scanner"
     level = 1
 
-    def __init__(self, uart: "Any", clock: "Clock") -> None:
+    def __init__(self, uart: "Any", clock: "Clock", answers_revision: bool = False) -> None:
         super().__init__()
         self._clock = clock
+        self._answers_revision = answers_revision
         self._line = SerialLine(uart, clock, self.kind)
 
     # The contract.
@@ -43,7 +49,7 @@ class SerialScanner(Device):
     async def scan(self, timeout_ms: int) -> "str | None":
         """Light on, one code's text, light off; None when none came in timeout_ms (1..600000).
 
-        Raises E_FAILURE for what is no code: not UTF-8, over 512 bytes, or without its CR.
+        Raises E_FAILURE for what is no code: text without its CR (cause 'no_suffix'); not UTF-8, or over 512 bytes ('garbled_answer').
         """
         self.require_enabled()
         if not 1 <= timeout_ms <= 600000:
@@ -54,12 +60,16 @@ class SerialScanner(Device):
             code = await self._read_code(self._clock.monotonic_ms() + timeout_ms)
         finally:
             await self._line.write(_TRIGGER_OFF, _WRITE_MS)
-        if code is None:
-            return None
+        return None if code is None else self._text(code)
+
+    def _text(self, code: bytes) -> str:
         try:
             return str(code, "utf-8")
         except UnicodeError:
-            raise DeviceError(E_FAILURE, self.kind, "%d bytes that are not UTF-8" % len(code)) from None
+            raise self._garbled("%d bytes that are not UTF-8" % len(code)) from None
+
+    def _garbled(self, detail: str) -> DeviceError:
+        return DeviceError(E_FAILURE, self.kind, detail, cause="garbled_answer")
 
     async def _read_code(self, until_ms: int) -> "bytes | None":
         code = bytearray()
@@ -67,14 +77,17 @@ class SerialScanner(Device):
             byte = await self._line.read_byte(until_ms)
             if byte < 0:
                 if code:
-                    raise DeviceError(E_FAILURE, self.kind, "%d bytes without a CR" % len(code))
+                    self._text(bytes(code))
+                    raise DeviceError(E_FAILURE, self.kind, "%d bytes without a CR" % len(code), cause="no_suffix")
                 return None
+            if byte == _BREAK:
+                continue
             if byte == 0x0D and code:
                 return bytes(code)
             if byte in (0x0D, 0x0A) and not code:
                 continue  # the LF of the code before
             if len(code) == LONGEST_CODE:
-                raise DeviceError(E_FAILURE, self.kind, "more than %d bytes without a CR" % LONGEST_CODE)
+                raise self._garbled("more than %d bytes without a CR" % LONGEST_CODE)
             code.append(byte)
             # A code that has begun is read to its end, even past the time.
             until_ms = max(until_ms, self._clock.monotonic_ms() + _GAP_MS)
@@ -87,22 +100,46 @@ class SerialScanner(Device):
         self._line.drain()
 
     async def _check_health(self, level: int) -> Health:
-        """Asks for the software revision: any verdict proves the line, silence proves nothing."""
+        """Asks for the software revision: the same verdict twice proves the line. Of a scanner that is not known to have the query any
+        verdict does, and silence proves nothing.
+        """
+        answer_ms = 0
+        answer = b""
+        for _ in range(_TRIES):
+            start_ms = self._clock.monotonic_ms()
+            answer = await self._ask_revision()
+            answer_ms = self._clock.monotonic_ms() - start_ms
+            if answer or not self._answers_revision:
+                break
+        if not answer:
+            if self._answers_revision:
+                return Health(HEALTH_FAIL, self.kind, "no_answer", E_NOHARDWARE, 0, "no answer to REVINF")
+            return Health(HEALTH_NOT_RUN, self.kind, "no_answer", detail="no answer to REVINF: may be a scanner without it")
+        verdicts = (_ACK,) if self._answers_revision else _VERDICTS
+        if not _is_answer(answer, verdicts) or await self._ask_revision() != answer:
+            return Health(HEALTH_FAIL, self.kind, "garbled_answer", E_FAILURE, 0, "%d bytes that are no answer to REVINF" % len(answer))
+        return Health(HEALTH_SUCCESS, self.kind, measurements={"answer_ms": answer_ms})
+
+    async def _ask_revision(self) -> bytes:
+        """What comes, up to a verdict and the last character of the command, or until the time is over."""
         self._line.drain()
-        start_ms = self._clock.monotonic_ms()
         await self._line.write(_REVISION, _WRITE_MS)
-        received = 0
-        until_ms = start_ms + _ANSWER_MS
-        while received < _LONGEST_REVISION:
+        answer = bytearray()
+        until_ms = self._clock.monotonic_ms() + _ANSWER_MS
+        while len(answer) < _LONGEST_REVISION and not (answer[-1:] == _REVISION[-1:] and len(answer) > 1 and answer[-2] in _VERDICTS):
             byte = await self._line.read_byte(until_ms)
             if byte < 0:
                 break
-            received += 1
-            if byte in _VERDICTS:
-                answer_ms = self._clock.monotonic_ms() - start_ms
-                return Health(HEALTH_SUCCESS, self.kind, measurements={"answer_ms": answer_ms})
-        if received:
-            return Health(
-                HEALTH_FAIL, self.kind, "garbled_answer", E_FAILURE, 0, "%d bytes without a verdict" % received
-            )
-        return Health(HEALTH_NOT_RUN, self.kind, "no_answer", detail="no answer to REVINF: may be a scanner without it")
+            if byte != _BREAK:
+                answer.append(byte)
+        return bytes(answer)
+
+
+def _is_answer(answer: bytes, verdicts: "tuple[int, ...]") -> bool:
+    """Whether it is plain text, one of these verdicts, and the last character of the command."""
+    if answer[-1:] != _REVISION[-1:] or len(answer) < 2 or answer[-2] not in verdicts:
+        return False
+    for byte in answer[:-2]:
+        if not (0x20 <= byte < 0x7F or byte in (0x09, 0x0A, 0x0D)):
+            return False
+    return True

@@ -48,7 +48,7 @@ class SoftwareKey(Device):
         self._require_slot(slot)
         generations = self._files().get(slot, [])
         generation = generations[-1] + 1 if generations else 1
-        private = self._new_private()
+        private = await self._new_private()
         public = self._curve.public_key(private)
         content = bytes((_FORMAT, slot)) + private + public
         content += crc32(content).to_bytes(4, "big")
@@ -84,14 +84,14 @@ class SoftwareKey(Device):
         for generation in self._files().get(slot, []):
             self._storage.remove(_name(slot, generation))
 
-    def random(self, length: int) -> bytes:
+    async def random(self, length: int) -> bytes:
         """From the runtime: on a microcontroller as good as the port's os.urandom, on ESP32 only while Wi-Fi or Bluetooth is on."""
         self.require_enabled()
         return os.urandom(length)
 
     async def transport_key(self) -> "tuple[bytes, bytes]":
         self.require_enabled()
-        private = self._new_private()
+        private = await self._new_private()
         return private, self._curve.public_key(private)
 
     async def _bring_up(self) -> None:
@@ -112,7 +112,7 @@ class SoftwareKey(Device):
         altered = bytes((_TEST_DIGEST[0] ^ 1,)) + _TEST_DIGEST[1:]
         if not self._curve.verify(_TEST_PUBLIC, _TEST_DIGEST, signature) or self._curve.verify(_TEST_PUBLIC, altered, signature):
             return Health(HEALTH_FAIL, self.kind, "signature_wrong", E_FAILURE, detail="the test signature is not judged as it should be")
-        if self.random(16) == self.random(16):
+        if await self.random(16) == await self.random(16):
             return Health(HEALTH_FAIL, self.kind, "random_stuck", E_FAILURE, detail="the random numbers repeat")
         keys = 0
         for slot, generations in self._files().items():
@@ -123,9 +123,9 @@ class SoftwareKey(Device):
                 return Health(HEALTH_FAIL, self.kind, "key_damaged", E_FAILURE, detail="the key in slot %d is damaged" % slot)
         return Health(HEALTH_SUCCESS, self.kind, measurements={"keys": keys})
 
-    def _new_private(self) -> bytes:
+    async def _new_private(self) -> bytes:
         while True:  # a draw misses 1..n-1 once in 2^32 times
-            private = self.random(32)
+            private = await self.random(32)
             if self._curve.is_private_key(private):
                 return private
 

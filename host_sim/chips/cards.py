@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
+from hal.drivers.p256_openssl import OpensslP256
+
 PPSE = b"2PAY.SYS.DDF01"  # EMV contactless, Book B: the name of the Proximity Payment System Environment
+BADGE_AID = b"\xf0REINSTATE"  # ISO/IEC 7816-5, category F: registered with nobody
+BADGE_PROOF = b"reinstate badge\x00"  # signed with the challenge, so that the key signs nothing else
 TEST_AID = bytes.fromhex("A0000000049999")  # a registered provider's id with an unused extension
 
 OK = b"\x90\x00"
@@ -72,6 +78,13 @@ class StrictLeCard(PaymentCard):
         return super().select(name, has_le) if has_le else WRONG_LENGTH
 
 
+class RefusingCard(PaymentCard):
+    """Takes no SELECT, whatever its length."""
+
+    def select(self, name: bytes, has_le: bool) -> bytes:
+        return WRONG_LENGTH
+
+
 class MuteCard(Card):
     """Activates, and never answers an APDU."""
 
@@ -87,3 +100,30 @@ class TransitCard(Card):
 
     def transceive(self, apdu: bytes) -> bytes | None:
         return None
+
+
+class BadgeCard(PaymentCard):
+    """A technician's badge: gives what the acquirer signed, and signs a challenge with a key that never leaves it.
+
+    badge: a COSE_Sign1; private_key: 32 bytes; of a copy it is another one than the badge names.
+    """
+
+    def __init__(self, badge: bytes, private_key: bytes) -> None:
+        super().__init__()
+        self._badge = badge
+        self._private_key = private_key
+        self._selected = False
+
+    def transceive(self, apdu: bytes) -> bytes | None:
+        if self._selected and apdu[:4] == b"\x00\xca\x7f\x21":
+            return self._badge + OK
+        if self._selected and apdu[:4] == b"\x00\x88\x00\x00":
+            length = apdu[4] if len(apdu) > 4 else 0
+            if not length or len(apdu) not in (5 + length, 6 + length):
+                return WRONG_LENGTH
+            return OpensslP256().sign(self._private_key, sha256(BADGE_PROOF + apdu[5 : 5 + length]).digest()) + OK
+        return super().transceive(apdu)
+
+    def select(self, name: bytes, has_le: bool) -> bytes:
+        self._selected = name == BADGE_AID
+        return OK if self._selected else NOT_FOUND

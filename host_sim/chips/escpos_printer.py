@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from host_sim.chips.faces import UartChip
+from host_sim.chips.faces import Fault, UartChip
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -139,24 +139,30 @@ def _drawn(item: Printed) -> Image.Image | None:
 
 
 class EscposPrinterChip(UartChip):
+    """width_dots: of its head; answers_status: it knows DLE EOT, as many cheap printers do not."""
+
     FAULTS = {
-        "paper_out": "the roll is used up: the printer goes off-line, its paper light is on",
-        "near_end": "a coloured stripe shows on the paper: the roll is near its end",
-        "cover_open": "the cover is open",
-        "overheated": "the print head is too hot; prints again when it has cooled",
-        "cutter_jam": "the blade is stuck in the paper",
-        "head_broken": "an error that no one can mend on the spot",
-        "silent": "prints, and answers no query, as many cheap printers do",
-        "garbled_line": "its answers arrive as noise: another baud rate, or a bad cable",
-        "busy_for_ever": "holds the line with XOFF, stays off-line and gives no reason",
-        "partial_status": "answers DLE EOT 1 and 4 only",
-        "power_lost_while_printing": "the plug comes out in the middle of the next print; put back, it has forgotten all",
+        "paper_out": Fault("the roll is used up: the printer goes off-line, its paper light is on", "paper_out"),
+        "near_end": Fault("a coloured stripe shows on the paper: the roll is near its end", "paper_near_end"),
+        "cover_open": Fault("the cover is open", "cover_open"),
+        "overheated": Fault("the print head is too hot; prints again when it has cooled", "overheated"),
+        "cutter_jam": Fault("the blade is stuck in the paper", "cutter_jam"),
+        "head_broken": Fault("an error that no one can mend on the spot", "unrecoverable"),
+        "head_cold": Fault("the paper comes out white, and the printer notices nothing", "not_readable"),
+        "silent": Fault("prints, and answers no query: its sending line is broken", "no_answer"),
+        "garbled_line": Fault("its answers arrive as noise: another baud rate, or a bad cable", "garbled_answer"),
+        "busy_for_ever": Fault("holds the line with XOFF, stays off-line and gives no reason", "offline"),
+        "partial_status": Fault("answers DLE EOT 1 and 4 only", "partial_status"),
+        "power_lost_while_printing": Fault("the plug comes out in the middle of the next print; put back, all is forgotten", "no_answer"),
+    }
+    HABITS = {
         "automatic_status": "sends its four status bytes after each line, though nobody asked (GS a set by its switches)",
         "flow_control": "sends XOFF before and XON after each thing it prints",
     }
 
-    def __init__(self, now_ms: Callable[[], int], width_dots: int) -> None:
+    def __init__(self, now_ms: Callable[[], int], width_dots: int, answers_status: bool = True) -> None:
         super().__init__(now_ms)
+        self._answers_status = answers_status
         self.width_dots = width_dots
         self.columns = width_dots // CELL_WIDTH
         self.cut_slips: list[Slip] = []
@@ -245,7 +251,7 @@ class EscposPrinterChip(UartChip):
         self._real_time = seen if prefix else (b"\x10" if byte == 0x10 else b"")
 
     def _say_status(self, number: int) -> None:
-        if self.has("silent") or (self.has("partial_status") and number not in (1, 4)):
+        if not self._answers_status or self.has("silent") or (self.has("partial_status") and number not in (1, 4)):
             return
         self._say(bytes([0x12 | self._status_bits(number)]))
 
@@ -410,7 +416,7 @@ class EscposPrinterChip(UartChip):
     def _end_line(self, only_if_begun: bool = False) -> None:
         if only_if_begun and not self._line:
             return
-        line, self._line = self._line, ""
+        line, self._line = "" if self.has("head_cold") else self._line, ""
         self._print(TextLine(line, self._bold, self._width, self._height, self._align))
 
     def _start_raster(self) -> int:
@@ -432,7 +438,7 @@ class EscposPrinterChip(UartChip):
         row_bytes = image.width_dots // 8
         used = 0
         while self._raster_left and len(self._input) - used >= row_bytes and not self._dead:
-            image.bits += self._input[used : used + row_bytes]
+            image.bits += bytes(row_bytes) if self.has("head_cold") else self._input[used : used + row_bytes]
             used += row_bytes
             self._raster_left -= row_bytes
             self._dead = self.has("power_lost_while_printing") and image.height_dots >= POWER_FAILS_AT_ROW

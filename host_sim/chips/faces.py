@@ -1,29 +1,58 @@
 """The two faces of a chip model: the bus face that a driver meets, and the back face for people and tests.
 
 A model speaks its chip's own protocol on the bus face and knows no driver. On the back face it has methods of its own
-(`press`, `paper_out`, `insert_card`), and the faults that it can show, listed by name in `FAULTS`.
+(`press`, `paper_out`, `insert_card`), the faults that it can show, listed in `FAULTS`, and in `HABITS` the ways of sound parts that a
+driver has to live with. Both are switched on by name.
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A defect. seen: what a person would see; cause: the word by which a good self-test names it (firmware_agent/selftest/diagnosis.py);
+    component: what it is to name as broken, where that is not the device whose chip this is.
+    """
+
+    seen: str
+    cause: str
+    component: str = ""
+
+
+class Breakable(Protocol):
+    """What has faults: a chip, a wire, the way to the acquirer. Raises ValueError with the list of what exists."""
+
+    @property
+    def FAULTS(self) -> Mapping[str, Fault]: ...
+
+    def fault(self, name: str, on: bool = True) -> None: ...
 
 
 class Chip:
-    """FAULTS: name -> what a person would see. A model asks `self.has("name")` where the fault shows."""
+    """FAULTS: name -> Fault, which a self-test has to find; HABITS: name -> what a person would see of it, and no self-test may complain
+    of.
 
-    FAULTS: ClassVar[dict[str, str]] = {}
+    A model asks `self.has("name")` where one shows.
+    """
+
+    FAULTS: ClassVar[dict[str, Fault]] = {}
+    HABITS: ClassVar[dict[str, str]] = {}
+    # Faults that do not show, or keep the acquirer's orders away, unless they come about while the terminal is in service.
+    BREAK_IN_SERVICE: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, now_ms: Callable[[], int]) -> None:
         self.now_ms = now_ms  # the chip's own sense of time: of the machine, or simulated
         self._faults: set[str] = set()
 
     def fault(self, name: str, on: bool = True) -> None:
-        """Switch a fault on or off. Raises ValueError with the list of what exists."""
-        if name not in self.FAULTS:
-            raise ValueError(f"{type(self).__name__} has no fault {name!r}; it has: {', '.join(sorted(self.FAULTS))}")
+        """Switch a fault or a habit on or off. Raises ValueError with the list of what exists."""
+        if name not in self.FAULTS and name not in self.HABITS:
+            raise ValueError(f"{type(self).__name__} has no fault {name!r}; it has: {', '.join(sorted([*self.FAULTS, *self.HABITS]))}")
         (self._faults.add if on else self._faults.discard)(name)
 
     def has(self, name: str) -> bool:
@@ -54,6 +83,9 @@ class I2cChip(Chip):
     def read(self, length: int) -> bytes:
         """One read transaction of exactly `length` bytes. Raises OSError(ENODEV) for no acknowledge."""
         raise NotImplementedError
+
+    def held_low(self, duration_us: int) -> None:
+        """SDA was low for so long, by an address that is nobody's: some chips wake by it."""
 
     @staticmethod
     def absent() -> OSError:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from host_sim.chips.faces import PinChip
+from host_sim.chips.faces import Fault, PinChip
 
 TAP_SCANS = 4  # a tap lasts for at least so many looks at its contact ...
 TAP_MS = 60  # ... and for at least so long: a short tap of a finger
-BOUNCE_SCANS = 5  # looks for which a bouncing contact shows both states in turn after each change
+BOUNCE_MS = 5  # for which a good contact opens and closes after each change; data sheets of keys give 5 to 10
+WORN_CHANGES = 6  # of a worn contact after each change ...
+WORN_MS = 25  # ... each so long that debouncing takes it for a press
 
 
 class _Contact:
@@ -17,14 +19,17 @@ class _Contact:
         self.row = row
         self.column = column
         self.pressed = False
-        self.bounces_left = 0
+        self.moved_ms = -1_000_000  # when the finger moved: long ago
+        self.looks = 0  # at the contact since then
 
 
 class KeyMatrixChip(PinChip):
-    """rows, columns: pin numbers; keys: the key names, a list for each row. The terminal drives columns and reads rows.
+    """rows, columns: pin numbers; keys: the key names, a list for each row. The terminal drives columns and reads rows and columns.
 
-    Faults are made for the matrix at hand: 'dead_5', 'stuck_5' for each key, 'row_1_broken', 'column_1_broken' (counted from 1).
+    Faults are made for the matrix at hand: 'dead_5', 'stuck_5' for each key; 'row_1_broken', 'column_1_shorted' for each line, from 1.
     """
+
+    HABITS = {"bounce": f"contacts open and close for {BOUNCE_MS} ms after each change"}
 
     def __init__(self, now_ms: Callable[[], int], rows: Sequence[int], columns: Sequence[int], keys: Sequence[Sequence[str]]) -> None:
         super().__init__(now_ms)
@@ -33,17 +38,21 @@ class KeyMatrixChip(PinChip):
             for row, names in zip(rows, keys, strict=True)
             for column, key in zip(columns, names, strict=True)
         }
-        faults = {"bounce": "contacts bounce after each change", "ghosting": "the diodes are missing: three keys can show a fourth"}
+        faults = {
+            "worn_contacts": Fault("contacts bounce for so long that one press counts more than once", "bounce"),
+            "ghosting": Fault("the diodes are missing: three keys can show a fourth", "ghosting"),
+        }
         for key in self._contacts:
-            faults["dead_" + key] = f"key {key} never closes"
-            faults["stuck_" + key] = f"key {key} is always closed"
-        for number, row in enumerate(rows, 1):
-            faults[f"row_{number}_broken"] = f"the line of row {number} (pin {row}) is broken"
-        for number, column in enumerate(columns, 1):
-            faults[f"column_{number}_broken"] = f"the line of column {number} (pin {column}) is broken"
+            faults["dead_" + key] = Fault(f"key {key} never closes", "key_dead")
+            faults["stuck_" + key] = Fault(f"key {key} is always closed", "key_stuck")
+        for line, pins in (("row", rows), ("column", columns)):
+            for number, pin in enumerate(pins, 1):
+                faults[f"{line}_{number}_broken"] = Fault(f"the line of {line} {number} (pin {pin}) is broken", f"{line}_open")
+                faults[f"{line}_{number}_shorted"] = Fault(f"the line of {line} {number} (pin {pin}) touches ground", f"{line}_shorted")
         self.FAULTS = faults  # type: ignore[misc]  # of this matrix, not of the class
-        self._rows = list(rows)
-        self._columns = list(columns)
+        self._lines = {pin: f"row_{number}" for number, pin in enumerate(rows, 1)}
+        self._lines |= {pin: f"column_{number}" for number, pin in enumerate(columns, 1)}
+        self._columns = frozenset(columns)
         self._low: set[int] = set()  # the columns driven low
         self._taps: deque[tuple[str, bool]] = deque()  # what fingers will do: key, and down or up
         self._looks = 0
@@ -80,7 +89,8 @@ class KeyMatrixChip(PinChip):
         contact = self._contacts[key]
         if contact.pressed != down:
             contact.pressed = down
-            contact.bounces_left = BOUNCE_SCANS if self.has("bounce") else 0
+            contact.moved_ms = self.now_ms()
+            contact.looks = 0
 
     def _begin_tap(self) -> None:
         if self._taps:
@@ -97,24 +107,31 @@ class KeyMatrixChip(PinChip):
         (self._low.discard if level else self._low.add)(pin)
 
     def pin_level(self, pin: int) -> int | None:
-        self._look_at(pin)
-        if self.has(f"row_{self._rows.index(pin) + 1}_broken"):
+        line = self._lines[pin]
+        if pin not in self._columns:
+            self._look_at(pin)
+        if self.has(line + "_broken"):
             return None
+        return 0 if self._is_low(pin) else None
+
+    def _is_low(self, pin: int) -> bool:
+        """Whether a line is pulled low: by itself, or through closed contacts. A diode lets current flow from a row to a column only."""
         closed = [contact for key, contact in self._contacts.items() if self._is_closed(key, contact)]
-        lines = {pin}  # what is connected to this row
-        while self.has("ghosting"):
+        lines = {pin}  # what pulls at this one
+        while True:
             reached = {contact.column for contact in closed if contact.row in lines}
-            reached |= {contact.row for contact in closed if contact.column in lines}
+            if self.has("ghosting"):
+                reached |= {contact.row for contact in closed if contact.column in lines}
             if reached <= lines:
                 break
             lines |= reached
-        return 0 if any(contact.column in self._low for contact in closed if contact.row in lines) else None
+        return any(line in self._low or self.has(self._lines[line] + "_shorted") for line in lines)
 
     def _look_at(self, row: int) -> None:
-        """The terminal looks at the contacts of a row that are on a low column: they bounce on, and a tap comes nearer to its end."""
+        """The terminal looks at the contacts of a row that are on a low column: a tap comes nearer to its end."""
         for contact in self._contacts.values():
-            if contact.row == row and contact.column in self._low and contact.bounces_left:
-                contact.bounces_left -= 1
+            if contact.row == row and contact.column in self._low:
+                contact.looks += 1
         if not self._taps:
             return
         tapped = self._contacts[self._taps[0][0]]
@@ -123,13 +140,21 @@ class KeyMatrixChip(PinChip):
         if self._looks == 0:
             self._since_ms = self.now_ms()
         self._looks += 1
-        if self._looks > TAP_SCANS and self.now_ms() - self._since_ms >= TAP_MS and not tapped.bounces_left:
+        lasts_ms = TAP_MS + (WORN_CHANGES * WORN_MS if self.has("worn_contacts") else 0)
+        if self._looks > TAP_SCANS and self.now_ms() - self._since_ms >= lasts_ms:
             self._taps.popleft()
             self._begin_tap()
 
     def _is_closed(self, key: str, contact: _Contact) -> bool:
-        if self.has(f"column_{self._columns.index(contact.column) + 1}_broken"):
+        if self.has(self._lines[contact.column] + "_broken"):
             return False
         if self.has("stuck_" + key) or self.has("dead_" + key):
             return self.has("stuck_" + key)
-        return contact.pressed != bool(contact.bounces_left % 2)
+        return contact.pressed != self._is_bouncing(contact)
+
+    def _is_bouncing(self, contact: _Contact) -> bool:
+        """Whether the contact shows just now what it was before the finger moved."""
+        since_ms = self.now_ms() - contact.moved_ms
+        if self.has("worn_contacts"):
+            return since_ms < WORN_CHANGES * WORN_MS and since_ms // WORN_MS % 2 == 1
+        return self.has("bounce") and since_ms < BOUNCE_MS and contact.looks % 2 == 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from host_sim.chips.cards import Card
-from host_sim.chips.faces import Chip, I2cChip, UartChip
+from host_sim.chips.cards import Card, MuteCard, NoPpseCard, PaymentCard, RefusingCard
+from host_sim.chips.faces import Chip, Fault, I2cChip, UartChip
 
 ACK = bytes.fromhex("0000FF00FF00")
 NACK_BODY = b"\xff\x00"
@@ -80,16 +80,26 @@ class HostFrames:
 
 
 class Pn532Core(Chip):
-    """The chip behind its host interface. A face calls `host_sends` and fetches what `answers` holds."""
+    """The chip behind its host interface. A face calls `host_sends` and fetches what `answers` holds.
+
+    The faults of component 'card' are what happens to each card that is put into the field while they are on.
+    """
 
     FAULTS = {
-        "no_answer": "the chip is dead: nobody acknowledges, nothing comes back",
-        "antenna_broken": "the antenna is open: no card is ever found, and the antenna test says so",
-        "field_weak": "the field is too weak to power a card; the antenna test passes",
-        "firmware_answer_wrong": "the chip gives another part's identity",
-        "echo_wrong": "one byte of the communication test comes back changed",
-        "crc_errors": "what the card answers arrives with a wrong check sum",
-        "garbled_frames": "every frame from the chip has a wrong check sum",
+        "no_answer": Fault("the chip is dead: nobody acknowledges, nothing comes back", "no_answer"),
+        "antenna_broken": Fault("the antenna is open: no card is ever found, and the antenna test says so", "antenna"),
+        "field_weak": Fault("the field is too weak to power a card; the antenna test passes", "no_card"),
+        "firmware_answer_wrong": Fault("the chip gives another part's identity", "firmware_answer_wrong"),
+        "echo_wrong": Fault("one byte of the communication test comes back changed", "echo_wrong"),
+        "crc_errors": Fault("what the card answers arrives with a wrong check sum", "card_unreadable"),
+        "garbled_frames": Fault("every frame from the chip has a wrong check sum", "garbled_answer"),
+        "card_torn": Fault("the card is taken away while it is read", "card_torn", "card"),
+        "two_cards": Fault("two cards are held to the reader, in one purse", "two_cards", "card"),
+        "card_without_ppse": Fault("the card is none that pays: it answers 6A82", "not_a_payment_card", "card"),
+        "card_refuses": Fault("the card takes no command: it answers 6700", "card_refused", "card"),
+        "card_mute": Fault("the card is found, and answers nothing", "card_silent", "card"),
+    }
+    HABITS = {
         "flaky_frames": "the first copy of each answer has a wrong check sum; repeated on NACK it is good",
         "asleep": "the chip is in power down until the host wakes it",
         "long_answers": "cards answer with more than a normal frame holds: 256 bytes and a status word",
@@ -124,7 +134,14 @@ class Pn532Core(Chip):
 
     def insert_card(self, card: Card) -> None:
         """Put a card into the field; a second one makes two. It stays until remove_card."""
+        for situation, other in (("card_without_ppse", NoPpseCard), ("card_refuses", RefusingCard), ("card_mute", MuteCard)):
+            if self.has(situation):
+                card = other(card.uid)
         self._cards.append(card)
+        if self.has("two_cards"):
+            self._cards.append(PaymentCard(bytes(byte ^ 0x01 for byte in card.uid)))
+        if self.has("card_torn"):
+            self.tear_off()
         if self._waits_for_card and self._powered():
             self._waits_for_card = False
             self._answer(0x4A, self._activate(1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from host_sim.chips.faces import UartChip
+from host_sim.chips.faces import Fault, UartChip
 
 SYN = 0x16
 ACK = b"\x06"
@@ -15,16 +15,18 @@ REVISION = b"REVINF" + b"Product Name: Scan Engine\r\nBoot Revision: 1.02\r\nSof
 
 
 class SerialScannerChip(UartChip):
+    """answers_revision: it knows menu commands, as many that take the trigger do not."""
+
     FAULTS = {
-        "silent": "the scanner says nothing: its cable is off, or it is dead",
-        "garbage": "what it sends arrives as noise: another baud rate",
-        "no_light": "the light stays dark: no code is ever read",
-        "no_menu": "a scanner that knows the trigger and no menu command",
-        "no_suffix": "the CR after the code has been configured away",
+        "silent": Fault("the scanner says nothing: its cable is off, or it is dead", "no_answer"),
+        "garbage": Fault("what it sends arrives as noise: another baud rate", "garbled_answer"),
+        "no_light": Fault("the light stays dark: no code is ever read", "no_code"),
+        "no_suffix": Fault("the CR after the code has been configured away", "no_suffix"),
     }
 
-    def __init__(self, now_ms: Callable[[], int]) -> None:
+    def __init__(self, now_ms: Callable[[], int], answers_revision: bool = True) -> None:
         super().__init__(now_ms)
+        self._answers_revision = answers_revision
         self._code: bytes | None = None  # what is held before it
         self.power_up()
 
@@ -72,7 +74,7 @@ class SerialScannerChip(UartChip):
         elif command.startswith(b"\x16M\r") and command[-1:] in (b".", b"!"):
             tag = command[3:-1].upper()
             self._command.clear()
-            if not self.has("no_menu"):
+            if self._answers_revision:
                 self._put_on_line((REVISION + ACK if tag == b"REVINF" else command[3:-1] + ENQ) + command[-1:])
         elif len(command) > LONGEST_COMMAND or (len(command) == 2 and command[1:] not in (b"T", b"U", b"M")):
             self._command.clear()

@@ -1,7 +1,8 @@
 """Model of an ST7789V display controller with its 240x320 panel and backlight, on a four-line SPI bus.
 
-Commands and read-back after the Sitronix ST7789V datasheet (chapters 9.1 system function commands and 8.4 serial interface); the
-read-backs of more than 8 bits come after one dummy clock, so they are shifted by one bit.
+Commands and read-back after the Sitronix ST7789V datasheet (chapters 9.1 system function commands and 8.4 serial interface). A register
+of 8 bits comes at once, one of more after one dummy clock, so that it is shifted by one bit, and the memory after a dummy byte, in 18 bits
+a pixel.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from collections.abc import Callable
 
 from PIL import Image, ImageChops
 
-from host_sim.chips.faces import SpiChip
+from host_sim.chips.faces import Fault, SpiChip
 
-NOP, SWRESET, RDDID, RDDST, SLPIN, SLPOUT = 0x00, 0x01, 0x04, 0x09, 0x10, 0x11
+NOP, SWRESET, RDDID, RDDST, RDDSDR, SLPIN, SLPOUT = 0x00, 0x01, 0x04, 0x09, 0x0F, 0x10, 0x11
 NORON, INVOFF, INVON, DISPOFF, DISPON = 0x13, 0x20, 0x21, 0x28, 0x29
-CASET, RASET, RAMWR, MADCTL, COLMOD, RAMWRC = 0x2A, 0x2B, 0x2C, 0x36, 0x3A, 0x3C
+CASET, RASET, RAMWR, RAMRD, MADCTL, COLMOD, RAMWRC = 0x2A, 0x2B, 0x2C, 0x2E, 0x36, 0x3A, 0x3C
 
 COLUMNS = 240  # of the panel as the controller counts them, whichever way it is mounted
 ROWS = 320
@@ -24,6 +25,8 @@ AFTER_RESET_MS = 5  # in which the chip obeys nothing (9.1.2 SWRESET)
 BETWEEN_SLEEPS_MS = 120  # between sleep in and sleep out (9.1.11)
 READ_LIMIT_HZ = 6_666_666  # serial clock cycle when reading, at least 150 ns (7.4.3)
 MY, MX, MV, BGR = 0x80, 0x40, 0x20, 0x08
+REGISTERS_LOADED, FUNCTIONS_WORK = 0x80, 0x40  # RDDSDR: each is inverted by a sleep out that finds it so (9.1.10)
+STUCK_BIT = 0x0010  # of each pixel in the memory, with that fault
 BLACK = (0, 0, 0)
 UNLIT = (24, 26, 28)  # what a person sees of a panel without light
 
@@ -35,11 +38,17 @@ class St7789Chip(SpiChip):
     """
 
     FAULTS = {
-        "dead_controller": "the controller does nothing; the backlight still works",
-        "stuck_rows": "eight rows in the middle stay white",
-        "stuck_columns": "eight columns in the middle stay black",
-        "dead_backlight": "the backlight stays dark",
-        "wrong_colours": "red and blue are exchanged",
+        "dead_controller": Fault("the controller does nothing; the backlight still works", "no_answer"),
+        "weak_booster": Fault("the picture is faint: the booster does not reach its voltage", "self_diagnostic"),
+        "stuck_memory": Fault("blue is wrong all over: a bit of the picture's memory is stuck", "self_diagnostic"),
+        "stuck_rows": Fault("eight rows in the middle stay white", "lines"),
+        "stuck_columns": Fault("eight columns in the middle stay black", "lines"),
+        "dead_backlight": Fault("the backlight stays dark", "dark"),
+        "wrong_colours": Fault("red and blue are exchanged", "wrong_colours"),
+    }
+    HABITS = {
+        "no_self_diagnostic": "a compatible controller that knows no self-diagnosis: RDDSDR is always 0",
+        "no_memory_read": "a compatible controller whose memory cannot be read: RAMRD gives 0",
     }
 
     def __init__(self, now_ms: Callable[[], int], width_px: int, height_px: int, clock_hz: Callable[[], int] = lambda: 0) -> None:
@@ -69,6 +78,8 @@ class St7789Chip(SpiChip):
         if bool(self._madctl & BGR) != self.has("wrong_colours"):
             red, green, blue = picture.split()
             picture = Image.merge("RGB", (blue, green, red))
+        if self.has("weak_booster"):
+            picture = picture.point(lambda level: level // 4)
         if self.has("stuck_rows"):
             picture.paste((255, 255, 255), (0, ROWS // 2, COLUMNS, ROWS // 2 + 8))
         if self.has("stuck_columns"):
@@ -91,6 +102,7 @@ class St7789Chip(SpiChip):
         self.asleep = True
         self.display_on = False
         self.inverted = False
+        self._diagnostic = 0
         self.pixel_format = 0x66  # 18 bits
         self._madctl = 0
         self._columns = (0, COLUMNS - 1)
@@ -99,6 +111,7 @@ class St7789Chip(SpiChip):
         self._parameters = bytearray()
         self._pixel_bytes = bytearray()
         self._written_px = 0
+        self._read_bytes = 0
         self._answer = b""
         self._ready_ms = self.now_ms() + AFTER_RESET_MS
         self.frames_changed += 1
@@ -133,6 +146,9 @@ class St7789Chip(SpiChip):
         if self._answer:
             answer, self._answer = (self._answer + idle)[: len(data)], self._answer[len(data) :]
             return idle if self._clock_hz() > READ_LIMIT_HZ else answer
+        if self._command == RAMRD:
+            answer = self._read_pixels(len(data))
+            return idle if self._clock_hz() > READ_LIMIT_HZ else answer
         if self._command in (RAMWR, RAMWRC):
             self._write_pixels(data)
         else:
@@ -149,6 +165,8 @@ class St7789Chip(SpiChip):
             self._reset_registers()
         elif command in (SLPIN, SLPOUT):
             if self.now_ms() - self._slept_ms >= BETWEEN_SLEEPS_MS:
+                if self.asleep and command == SLPOUT and not self.has("no_self_diagnostic"):
+                    self._diagnostic ^= REGISTERS_LOADED | (0 if self.has("weak_booster") else FUNCTIONS_WORK)
                 self.asleep = command == SLPIN
                 self._slept_ms = self.now_ms()
         elif command in (INVOFF, INVON):
@@ -159,9 +177,12 @@ class St7789Chip(SpiChip):
             self._answer = _after_dummy_clock(CHIP_ID)
         elif command == RDDST:
             self._answer = _after_dummy_clock(self._status().to_bytes(4, "big"))
-        elif command == RAMWR:
+        elif command == RDDSDR:
+            self._answer = bytes([self._diagnostic])
+        elif command in (RAMWR, RAMRD):
             self._pixel_bytes.clear()
             self._written_px = 0
+            self._read_bytes = 0
 
     def _status(self) -> int:
         """RDDST: D31 booster, D30-26 MADCTL, D22-20 pixel format, D17 sleep out, D16 normal, D13 inversion, D10 display on."""
@@ -213,8 +234,21 @@ class St7789Chip(SpiChip):
             self._written_px += run
         self.frames_changed += 1
 
-    def _write_run(self, x: int, y: int, values: array[int]) -> None:
-        """Pixels of one line of the window, to where MADCTL puts them in the memory."""
+    def _read_pixels(self, length: int) -> bytes:
+        """The window from the top, after a dummy byte: red, green and blue in the upper six bits of a byte each, whatever COLMOD says."""
+        width = self._columns[1] - self._columns[0] + 1
+        height = self._rows[1] - self._rows[0] + 1
+        answer = bytearray()
+        for at in range(self._read_bytes, self._read_bytes + length):
+            pixel, part = divmod(at - 1, 3)
+            start, _ = self._place(self._columns[0] + pixel % width, self._rows[0] + pixel // width % height)
+            value = self._gram[start] if at and start is not None and not self.has("no_memory_read") else 0
+            answer.append((value >> 8 & 0xF8, value >> 3 & 0xFC, value << 3 & 0xF8)[part])
+        self._read_bytes += length
+        return bytes(answer)
+
+    def _place(self, x: int, y: int) -> tuple[int | None, int]:
+        """Where MADCTL puts a pixel of the window in the memory, and the way from it to the next of its line. None: outside."""
         if self._madctl & MV:
             column, row, step = y, x, COLUMNS
         else:
@@ -225,9 +259,17 @@ class St7789Chip(SpiChip):
         if self._madctl & MY:
             row = ROWS - 1 - row
             step = -COLUMNS if self._madctl & MV else step
-        start = row * COLUMNS + column
         if not (0 <= column < COLUMNS and 0 <= row < ROWS):
-            return  # a window set before MADCTL exchanged rows and columns
+            return None, step  # a window set before MADCTL exchanged rows and columns
+        return row * COLUMNS + column, step
+
+    def _write_run(self, x: int, y: int, values: array[int]) -> None:
+        """Pixels of one line of the window, to where they lie in the memory."""
+        start, step = self._place(x, y)
+        if start is None:
+            return
+        if self.has("stuck_memory"):
+            values = array("H", [value | STUCK_BIT for value in values])
         room = len(range(start, len(self._gram) if step > 0 else -1, step))
         values = values[:room]
         stop = start + step * len(values)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from typing import ClassVar
 
-from host_sim.chips.faces import Chip
+from host_sim.chips.faces import Chip, Fault
 from host_sim.machine import network
 
 JOIN_MS = 40  # association and keys
@@ -14,21 +15,25 @@ NO_ADDRESSES = ("0.0.0.0", "0.0.0.0", "0.0.0.0", "0.0.0.0")
 
 
 class WifiChip(Chip):
-    """ssid, password, signal_dbm: of the one access point there is."""
+    """ssid, password, signal_dbm: of the one access point there is; names: what its DNS server knows, host name -> address."""
 
-    FAULTS = {
-        "out_of_range": "the access point is not heard",
-        "wrong_password": "the access point refuses the password, whatever it is",
-        "no_address": "the access point joins the station, but DHCP never answers",
-        "weak_signal": "the signal is barely heard",
-        "dead_radio": "the radio does not start",
+    FAULTS: ClassVar[dict[str, Fault]] = {
+        "out_of_range": Fault("the access point is not heard", "no_network"),
+        "wrong_password": Fault("the access point refuses the password, whatever it is", "wrong_password"),
+        "no_address": Fault("the access point joins the station, but DHCP never answers", "no_address"),
+        "weak_signal": Fault("the signal is barely heard", "weak_signal"),
+        "dead_radio": Fault("the radio does not start", "dead_radio"),
+        "dns_fails": Fault("no host name has an address: the DNS server does not answer", "dns_failed"),
     }
+
+    BREAK_IN_SERVICE = frozenset({"dns_fails"})
 
     def __init__(self, now_ms: Callable[[], int]) -> None:
         super().__init__(now_ms)
         self.ssid = "reinstate"
         self.password = "reinstate"
         self.signal_dbm = -55
+        self.names = {"broker.acq1.example": "127.0.0.1"}
         self.on_link: list[Callable[[bool], None]] = []  # told when the air begins or ceases to carry: True, False
         self.is_up = True
         self._carried = True
@@ -103,3 +108,9 @@ class WifiChip(Chip):
         if self.status() != network.STAT_GOT_IP:
             return NO_ADDRESSES
         return ("192.168.4.2", "255.255.255.0", "192.168.4.1", "192.168.4.1")
+
+    def resolve(self, host: str) -> str:
+        """What the look-up of a host name gives. Raises OSError(ENOENT) for none."""
+        if self.status() != network.STAT_GOT_IP or self.has("dns_fails") or host not in self.names:
+            raise OSError(errno.ENOENT, "no address for this name")
+        return self.names[host]

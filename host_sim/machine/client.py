@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 SOCKET_VARIABLE = "REINSTATE_MACHINE_SOCKET"  # the environment variable that names the server's Unix socket
 REQUEST_FORMAT = "<BHiI"  # operation, unit, argument, length of the data that follow
 ANSWER_FORMAT = "<HiI"  # errno, number, length of the data that follow
+UNEXPECTED = 0xFFFF  # in the place of an errno: an error that is no OSError
 _ANSWER_BYTES = struct.calcsize(ANSWER_FORMAT)
 _AF_UNIX = 1
 _JOIN_BELOW_BYTES = 1024  # up to which copying header and data together costs less than a second write
@@ -35,6 +36,8 @@ class SocketPort:
             self._socket.sendall(data)
         code, number, length = struct.unpack(ANSWER_FORMAT, self._read(_ANSWER_BYTES))
         answer = self._read(length) if length else b""
+        if code == UNEXPECTED:
+            raise RuntimeError("a defect of the program")
         if code:
             raise OSError(code)
         return number, answer

@@ -1,6 +1,6 @@
 """The `machine` module of MicroPython over a port: the same classes in process on CPython, and in a MicroPython process.
 
-`Machine(port)` has the names of the module (Pin, I2C, SPI, UART, ADC, RTC, WDT, unique_id, reset, reset_cause), bound to that port.
+`Machine(port)` has the names of the module (Pin, I2C, SPI, UART, ADC, PWM, RTC, WDT, unique_id, reset, reset_cause), bound to that port.
 A port has one method, `transact(operation, unit, argument, data) -> (number, bytes)`, which raises OSError: a bench in the same
 process, or a connection to one. Signatures, constants and errors are those of the ESP32 port (docs.micropython.org, library/machine).
 """
@@ -33,6 +33,7 @@ UART_WRITE = 31  # data
 UART_READ = 32  # argument: most bytes -> data
 UART_ANY = 33  # -> bytes waiting
 ADC_READ = 40  # -> 0..65535
+PWM_WRITE = 41  # argument: Hz, 0 to end it; data: duty_u16 as uint16
 RTC_READ = 50  # -> data: RTC_FORMAT
 RTC_WRITE = 51  # data: RTC_FORMAT
 WDT_OPEN = 60  # argument: timeout in ms
@@ -47,6 +48,8 @@ WLAN_STATUS = 83  # -> status
 WLAN_RSSI = 84  # -> dBm
 WLAN_ADDRESSES = 85  # -> data: address, mask, gateway, DNS, with blanks between
 WLAN_MAC = 86  # -> data
+NET_RESOLVE = 87  # data: host name -> data: its address; ENOENT: none
+FLASH_CALL = 90  # argument: 0 read, 1 append, 2 remove -> bits that come out wrong in the last byte; ENOSPC, EIO
 
 NO_PIN = 255
 RTC_FORMAT = "<HBBBBBBI"  # year, month, day, weekday (0 Monday), hours, minutes, seconds, microseconds
@@ -252,6 +255,48 @@ class ADC(_Bound):
         return self.port.transact(ADC_READ, self._pin, 0, b"")[0]
 
 
+class PWM(_Bound):
+    """Unless told otherwise it begins at once with 5 kHz, high for half of the time, as on the ESP32."""
+
+    def __init__(self, dest: "Pin | int", *, freq: int = 5000, duty_u16: int = 32768) -> None:
+        self._pin = _pin_number(dest)
+        self._freq = freq
+        self._duty_u16 = duty_u16
+        self._is_active = True
+        self.freq(freq)
+
+    def freq(self, value: "int | None" = None) -> "int | None":
+        self._require_active()
+        if value is None:
+            return self._freq
+        if not 1 <= value <= 40000000:
+            raise ValueError("frequency must be from 1Hz to 40MHz")
+        self._freq = value
+        self._write()
+        return None
+
+    def duty_u16(self, value: "int | None" = None) -> "int | None":
+        self._require_active()
+        if value is None:
+            return self._duty_u16
+        if not 0 <= value <= 65535:
+            raise ValueError("duty_u16 must be from 0 to 65535")
+        self._duty_u16 = value
+        self._write()
+        return None
+
+    def deinit(self) -> None:
+        self._is_active = False
+        self.port.transact(PWM_WRITE, self._pin, 0, b"\x00\x00")
+
+    def _require_active(self) -> None:
+        if not self._is_active:
+            raise RuntimeError("PWM is inactive")
+
+    def _write(self) -> None:
+        self.port.transact(PWM_WRITE, self._pin, self._freq, struct.pack("<H", self._duty_u16))
+
+
 class RTC(_Bound):
     def datetime(self, datetimetuple: "tuple[int, ...] | None" = None) -> "tuple[int, ...] | None":
         """(year, month, day, weekday, hours, minutes, seconds, microseconds)."""
@@ -288,6 +333,7 @@ class Machine:
         self.SPI = bound(SPI)
         self.UART = bound(UART)
         self.ADC = bound(ADC)
+        self.PWM = bound(PWM)
         self.RTC = bound(RTC)
         self.WDT = bound(WDT)
 

@@ -13,7 +13,9 @@ import os
 import struct
 
 from host_sim.bench import MOST_BYTES, Bench
-from host_sim.machine.client import ANSWER_FORMAT, REQUEST_FORMAT, SOCKET_VARIABLE
+from host_sim.machine.client import ANSWER_FORMAT, REQUEST_FORMAT, SOCKET_VARIABLE, UNEXPECTED
+from host_sim.machine.machine import MachineReset
+from host_sim.mishaps import Hang
 
 REQUEST = struct.Struct(REQUEST_FORMAT)
 ANSWER = struct.Struct(ANSWER_FORMAT)
@@ -27,6 +29,7 @@ class MachineProtocol(asyncio.Protocol):
         self._connections = connections  # those that are open
         self._received = bytearray()
         self._transport: asyncio.Transport | None = None
+        self._halted = False  # a call of this program will never return
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -53,6 +56,8 @@ class MachineProtocol(asyncio.Protocol):
             self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
+        if self._halted:
+            return
         received = self._received
         received += data
         at = 0
@@ -64,15 +69,27 @@ class MachineProtocol(asyncio.Protocol):
             end = at + REQUEST.size + length
             if len(received) < end:
                 break
-            self._transport.write(self._answer(operation, unit, argument, bytes(received[at + REQUEST.size : end])))
+            answer = self._answer(operation, unit, argument, bytes(received[at + REQUEST.size : end]))
+            if answer is None:
+                self._halted = True
+                return
+            self._transport.write(answer)
             at = end
         del received[:at]
 
-    def _answer(self, operation: int, unit: int, argument: int, data: bytes) -> bytes:
+    def _answer(self, operation: int, unit: int, argument: int, data: bytes) -> bytes | None:
+        """None: the call does not return."""
         try:
             number, answer = self._bench.transact(operation, unit, argument, data)
         except OSError as error:
             return ANSWER.pack(error.errno or errno.EIO, 0, 0)
+        except RuntimeError:
+            return ANSWER.pack(UNEXPECTED, 0, 0)
+        except MachineReset:  # whoever runs the program has ended it
+            self.abort()
+            return None
+        except Hang:
+            return None
         return ANSWER.pack(0, number, len(answer)) + answer
 
 

@@ -20,6 +20,7 @@ class Counter:
         self.time = SimulatedTime()
         self.bench = Bench(board.facts(), self.time.now_ms)
         self.flash = Flash()
+        self.bench.chips["storage"] = self.flash
 
     def hal(self) -> Hal:
         """The devices, not brought up: a program that has just started."""

@@ -11,7 +11,7 @@ import pytest
 
 BOARDS = Path(__file__).parents[2] / "boards"
 WITH_WIRING = sorted(path.parent.name for path in BOARDS.glob("*/board.json"))
-CONTROL_LINES = ("cs", "dc", "reset", "backlight")
+CONTROL_LINES = ("cs", "dc", "reset", "backlight", "pin")
 BUS_LINES = ("sck", "mosi", "miso", "scl", "sda", "tx", "rx")
 SPEEDS = ("baudrate_hz", "frequency_hz", "baudrate")
 
@@ -49,7 +49,11 @@ def test_the_wiring_table_is_that_of_the_board_file(board: str) -> None:
 
 @pytest.mark.parametrize("board", WITH_WIRING)
 def test_no_pin_has_two_jobs(board: str) -> None:
-    pins = [pin for _, _, pin in table(board, "part | signal |")]
+    """Parts on one bus share its lines, and nothing else is shared."""
+    buses = {kind: part.get("bus", kind) for kind, part in facts(board)["parts"].items()}
+    wiring = table(board, "part | signal |")
+    jobs = {(pin, buses[kind] if signal.lower() in BUS_LINES else f"{kind} {signal}") for kind, signal, pin in wiring}
+    pins = [pin for pin, _ in jobs]
     assert len(pins) == len(set(pins))
 
 

@@ -93,6 +93,6 @@ def test_a_contract_names_what_a_device_lacks() -> None:
 
 
 def test_a_contract_refuses_a_device_of_another_kind_or_level() -> None:
-    display = _hal(BOARDS[0], SimulatedTime()).display
-    assert "kind == 'keypad'" in _contract("keypad").missing(display)
-    assert "level in [1]" in _contract("keypad").missing(display)
+    keypad = _hal(BOARDS[0], SimulatedTime()).keypad
+    assert "kind == 'scanner'" in _contract("scanner").missing(keypad)
+    assert "level in [1]" in _contract("scanner").missing(keypad)  # which claims 2

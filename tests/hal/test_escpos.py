@@ -15,6 +15,7 @@ from hal.errors import (
     E_EXTENDED,
     E_FAILURE,
     E_ILLEGAL,
+    E_NOHARDWARE,
     E_OFFLINE,
     E_TIMEOUT,
     EPTR_COVER_OPEN,
@@ -22,18 +23,21 @@ from hal.errors import (
     DeviceError,
 )
 from hal.printer import CONTRACT
+from host_sim.buses import UartLine
 from host_sim.chips.escpos_printer import EscposPrinterChip, Feed, Raster, Slip, TextLine
 from tests.hal.wired import TappedUart, Wired
 
 
 class Printing(Wired):
-    def __init__(self, most: int = 1 << 16) -> None:
+    """answers_status: what the board knows of its printer."""
+
+    def __init__(self, most: int = 1 << 16, answers_status: bool = False) -> None:
         super().__init__()
         chip = self.bench.chips["printer"]
         assert isinstance(chip, EscposPrinterChip)
         self.chip = chip
         self.uart_tap = TappedUart(self.uart("printer_line"), most)
-        self.printer = EscposPrinter(self.uart_tap, 384, 32, self.clock)
+        self.printer = EscposPrinter(self.uart_tap, 384, 32, self.clock, answers_status)
 
     def ready(self) -> Printing:
         self.bring_up(self.printer)
@@ -140,7 +144,8 @@ def test_a_long_write_lets_others_have_their_turn() -> None:
 def test_a_uart_that_takes_no_more_is_a_timeout_not_a_hang() -> None:
     wired = Printing().ready()
     wired.uart_tap.most = 0
-    assert wired.error_of(wired.printer.print_text("x\n")).code == E_TIMEOUT
+    error = wired.error_of(wired.printer.print_text("x\n"))
+    assert (error.code, error.cause) == (E_TIMEOUT, "offline")
     assert wired.time.now_ms() < 20000
 
 
@@ -194,7 +199,7 @@ def test_what_stops_printing_is_raised_and_diagnosed(fault: str, code: int, exte
         wired.printer.cut(),
     ):
         error = wired.error_of(program)
-        assert (error.code, error.extended) == (code, extended)
+        assert (error.code, error.extended, error.cause) == (code, extended, cause)
     for level in (CH_INTERNAL, CH_EXTERNAL):
         health = wired.run(wired.printer.check_health(level))
         assert (health.outcome, health.cause, health.code, health.extended) == (HEALTH_FAIL, cause, code, extended)
@@ -265,18 +270,98 @@ def test_a_printer_that_answers_some_queries_is_judged_by_those() -> None:
     assert wired.run(wired.printer.check_health()).cause == "offline"  # the query for the cover is not answered
 
 
-def test_noise_instead_of_answers_is_a_garbled_status() -> None:
-    wired = Printing().ready()
+@pytest.mark.parametrize("level", [CH_INTERNAL, CH_EXTERNAL])
+def test_a_printer_that_by_the_boards_facts_answers_and_does_not_is_failed_and_still_printed_on(level: int) -> None:
+    wired = Printing(answers_status=True).ready()
+    wired.chip.fault("silent")
+    wired.run(wired.printer.print_text("x\n"))
+    assert wired.chip.slip().text() == "x\n"
+    begun_ms = wired.time.now_ms()
+    health = wired.run(wired.printer.check_health(level))
+    assert (health.outcome, health.cause, health.code) == (HEALTH_FAIL, "no_answer", E_NOHARDWARE)
+    assert wired.time.now_ms() - begun_ms < 1500
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"), [("", "partial_status"), ("paper_out", "paper_out"), ("near_end", "partial_status"), ("cover_open", "offline")]
+)
+def test_a_printer_that_by_the_boards_facts_answers_four_queries_and_answers_two_is_failed(fault: str, cause: str) -> None:
+    """What stops printing is the first cause even then."""
+    wired = Printing(answers_status=True).ready()
+    wired.chip.fault("partial_status")
+    if fault:
+        wired.chip.fault(fault)
+    health = wired.run(wired.printer.check_health())
+    assert (health.outcome, health.cause) == (HEALTH_FAIL, cause)
+    assert health.measurements["status_answers"] == 2
+
+
+def test_a_paper_white_for_a_cold_head_only_a_person_can_see() -> None:
+    wired = Printing(answers_status=True).ready()
+    wired.chip.fault("head_cold")
+    assert wired.run(wired.printer.check_health(CH_EXTERNAL)).outcome == HEALTH_SUCCESS
+    wired.run(wired.printer.print_bitmap(384, 24, b"\xff" * 48 * 24))
+    assert wired.chip.slip().text() == "\n"
+    assert not any(wired.chip.slip().bitmaps()[0].bits)
+
+
+@pytest.mark.parametrize("answers_status", [True, False])
+def test_noise_instead_of_answers_is_told_as_such(answers_status: bool) -> None:
+    wired = Printing(answers_status=answers_status).ready()
     wired.chip.fault("garbled_line")
     health = wired.run(wired.printer.check_health())
-    assert (health.outcome, health.cause, health.code) == (HEALTH_FAIL, "garbled_status", E_FAILURE)
+    assert (health.outcome, health.cause, health.code) == (HEALTH_FAIL, "garbled_answer", E_FAILURE)
+
+
+def test_answers_that_come_and_go_are_garbled() -> None:
+    class Fickle(EscposPrinterChip):
+        asked = 0
+
+        def _say_status(self, number: int) -> None:
+            self.asked += 1
+            if self.asked % 3:
+                super()._say_status(number)
+
+    wired = Printing().ready()
+    wired.rewire("printer_line", Fickle(wired.time.now_ms, 384))
+    health = wired.run(wired.printer.check_health())
+    assert (health.outcome, health.cause, health.code) == (HEALTH_FAIL, "garbled_answer", E_FAILURE)
+
+
+def test_a_status_that_changes_between_two_queries_is_no_noise() -> None:
+    class Opened(EscposPrinterChip):
+        asked = 0
+
+        def _say_status(self, number: int) -> None:
+            self.asked += 1
+            if self.asked == 5:
+                self.fault("cover_open")
+            super()._say_status(number)
+
+    wired = Printing().ready()
+    wired.rewire("printer_line", Opened(wired.time.now_ms, 384))
+    assert wired.run(wired.printer.check_health()).cause == "cover_open"
+
+
+@pytest.mark.parametrize("at_boot", [True, False])
+@pytest.mark.parametrize("fault", sorted(UartLine.FAULTS))
+def test_a_broken_line_is_failed_where_the_printer_should_answer(fault: str, at_boot: bool) -> None:
+    wired = Printing(answers_status=True)
+    if not at_boot:
+        wired.ready()
+    wired.bench.bus_fault("printer_line", fault)
+    if at_boot:
+        wired.ready()
+    health = wired.run(wired.printer.check_health())
+    assert health.outcome == HEALTH_FAIL
+    assert health.cause == (UartLine.FAULTS[fault].cause)
 
 
 def test_a_line_at_another_baud_rate_is_garbled_or_silent_but_never_good() -> None:
     wired = Printing().ready()
     wired.bench.bus_fault("printer_line", "garbage")
     health = wired.run(wired.printer.check_health())
-    assert health.cause in ("garbled_status", "no_status")
+    assert health.cause in ("garbled_answer", "no_status")
 
 
 @pytest.mark.parametrize("stray", [b"\x13\x11", b"\x14\x00\x00\x00", b"\x00", b"\x6c"])
@@ -295,9 +380,9 @@ def test_flow_control_and_automatic_status_are_no_answers(stray: bytes) -> None:
     assert wired.run(wired.printer.check_health()).cause == "paper_out"
 
 
-@pytest.mark.parametrize("habit", ["automatic_status", "flow_control"])
+@pytest.mark.parametrize("habit", sorted(EscposPrinterChip.HABITS))
 def test_a_talkative_printer_prints_all_and_is_healthy(habit: str) -> None:
-    wired = Printing().ready()
+    wired = Printing(answers_status=True).ready()
     wired.chip.fault(habit)
     bits = diagonal(384, 100)
     for number in range(40):
@@ -326,7 +411,8 @@ def test_a_line_held_for_ever_is_offline_in_limited_time() -> None:
     wired = Printing().ready()
     wired.chip.send(b"\x13")
     begun_ms = wired.time.now_ms()
-    assert wired.error_of(wired.printer.print_text("held\n")).code == E_OFFLINE
+    error = wired.error_of(wired.printer.print_text("held\n"))
+    assert (error.code, error.cause) == (E_OFFLINE, "offline")
     assert wired.time.now_ms() - begun_ms < 11000
 
 
@@ -343,12 +429,14 @@ def test_the_internal_check_prints_nothing() -> None:
     assert wired.chip.paper == []
 
 
-def test_a_printer_that_dies_when_it_prints_fails_the_external_check() -> None:
-    wired = Printing().ready()
+@pytest.mark.parametrize("answers_status", [True, False])
+def test_a_printer_that_dies_when_it_prints_fails_the_external_check(answers_status: bool) -> None:
+    wired = Printing(answers_status=answers_status).ready()
     wired.chip.fault("power_lost_while_printing")
     assert wired.run(wired.printer.check_health()).outcome == HEALTH_SUCCESS
     health = wired.run(wired.printer.check_health(CH_EXTERNAL))
-    assert (health.outcome, health.cause, health.code) == (HEALTH_FAIL, "offline", E_OFFLINE)
+    assert (health.outcome, health.cause, health.code) == (HEALTH_FAIL, "no_answer", E_NOHARDWARE)
+    assert wired.run(wired.printer.check_health()).outcome == (HEALTH_FAIL if answers_status else HEALTH_NOT_RUN)
 
 
 def test_power_lost_in_an_image_leaves_half_of_it_and_a_printer_that_works_after() -> None:
@@ -363,7 +451,7 @@ def test_power_lost_in_an_image_leaves_half_of_it_and_a_printer_that_works_after
     assert wired.chip.slip().text() == "again\n"
 
 
-def test_a_dead_line_is_not_a_failed_printer() -> None:
+def test_a_dead_line_is_not_a_failed_printer_where_nobody_knows_whether_it_answers() -> None:
     wired = Printing()
     wired.bench.bus_fault("printer_line", "silence")
     wired.bring_up(wired.printer)

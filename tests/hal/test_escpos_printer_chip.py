@@ -46,6 +46,15 @@ def test_each_fault_shows_in_the_bits_of_the_command_reference(fault: str, answe
     assert line.write(b"\x10\x04\x01\x10\x04\x02\x10\x04\x03\x10\x04\x04") == answers
 
 
+def test_a_printer_without_the_command_answers_no_query() -> None:
+    said = bytearray()
+    chip = EscposPrinterChip(lambda: 0, 384, answers_status=False)
+    chip.send = said.extend
+    chip.receive(b"\x10\x04\x01text\n\x10\x04\x04")
+    assert not said
+    assert chip.slip().text() == "text\n"
+
+
 def test_a_query_is_answered_off_line_and_in_the_middle_of_an_image() -> None:
     line = Line()
     assert line.write(b"\x1dv0\x00\x01\x00\x03\x00\x10\x04\x01") == b"\x12"

@@ -83,12 +83,41 @@ def test_a_contact_that_closes_for_a_moment_only_is_no_key() -> None:
     assert wired.read(500) is None
 
 
-def test_a_key_that_bounces_is_read_once() -> None:
+def test_a_key_that_bounces_as_all_do_is_read_once() -> None:
     wired = Wired().bring_up()
     wired.matrix.fault("bounce")
     for key in ("7", "7", "enter"):
         wired.matrix.tap(key)
     assert wired.read_all() == ["7", "7", "enter"]
+    assert wired.keypad.bounces <= 2
+
+
+def test_worn_contacts_are_read_more_than_once_and_their_bounces_are_counted() -> None:
+    """A person who is asked to press each key once shows it; the check alone cannot."""
+    wired = Wired().bring_up()
+    wired.matrix.fault("worn_contacts")
+    assert wired.health().outcome == HEALTH_SUCCESS
+    wired.matrix.tap("7")
+    assert len(wired.read_all()) > 1
+    assert wired.keypad.bounces > 4
+    assert wired.health().measurements["bounces"] == wired.keypad.bounces
+    wired.keypad.disable()
+    wired.run(wired.keypad.enable())
+    assert wired.keypad.bounces == 0
+
+
+@pytest.mark.parametrize("scan_gap_ms", [0, 30, 95, 150])
+def test_taps_as_fast_as_fingers_are_no_bounces(scan_gap_ms: int) -> None:
+    """Whatever else a reader does between two keys."""
+    wired = Wired().bring_up()
+    for key in "1111222":
+        wired.matrix.tap(key)
+    keys = []
+    while not wired.matrix.idle:
+        keys.append(wired.read(60))
+        wired.time.advance(scan_gap_ms)
+    assert [key for key in keys if key] == list("1111222")
+    assert wired.keypad.bounces == 0
 
 
 def test_a_key_is_read_while_another_is_held() -> None:
@@ -125,6 +154,27 @@ def test_the_model_does_show_the_ghost_to_who_trusts_it() -> None:
     assert wired.matrix.pin_level(row) == 0
 
 
+@pytest.mark.parametrize("corners", [("1", "2", "4", "5"), ("up", "1", "enter", "cancel"), ("9", "8", "help", "0")])
+def test_three_keys_of_a_rectangle_show_the_fourth_where_the_diodes_are_missing(corners: tuple[str, str, str, str]) -> None:
+    wired = Wired().bring_up()
+    for key in corners[:3]:
+        wired.matrix.press(key)
+    assert set(wired.keypad.down()) == set(corners[:3])
+    wired.matrix.fault("ghosting")
+    assert set(wired.keypad.down()) == set(corners)
+
+
+def test_the_keys_that_are_down_are_told_as_they_are_and_row_by_row() -> None:
+    wired = Wired().bring_up()
+    assert wired.keypad.down() == ()
+    wired.matrix.press("enter")
+    wired.matrix.press("2")
+    assert wired.keypad.down() == ("2", "enter")
+    wired.matrix.release("2")
+    assert wired.keypad.down() == ("enter",)
+    assert wired.read() == "enter"  # looking takes no key away
+
+
 @pytest.mark.parametrize("key", KEYS)
 def test_each_stuck_key_is_named_and_is_not_read_as_typed(key: str) -> None:
     wired = Wired()
@@ -158,9 +208,58 @@ def test_a_broken_row_or_column_silences_its_keys_only(number: int) -> None:
         assert wired.read_all() == [key for key in KEYS if key not in lost]
 
 
+@pytest.mark.parametrize("ghosting", [False, True])
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+@pytest.mark.parametrize("line", ["row", "column"])
+@pytest.mark.parametrize("at_boot", [True, False])
+def test_a_line_that_touches_ground_is_named_with_its_keys(line: str, number: int, at_boot: bool, ghosting: bool) -> None:
+    wired = Wired()
+    wired.matrix.fault("ghosting", ghosting)
+    if not at_boot:
+        wired.bring_up()
+    wired.matrix.fault(f"{line}_{number}_shorted")
+    if at_boot:
+        wired.bring_up()
+    keys = LAYOUT[number - 1] if line == "row" else [row[number - 1] for row in LAYOUT]
+    health = wired.health()
+    assert (health.outcome, health.cause, health.code) == (HEALTH_FAIL, line + "_shorted", E_FAILURE)
+    assert health.detail == f"{line} {number} ({' '.join(keys)})"
+    assert wired.read(500) is None
+
+
+def test_two_shorted_lines_are_both_named() -> None:
+    wired = Wired().bring_up()
+    wired.matrix.fault("column_2_shorted")
+    wired.matrix.fault("column_4_shorted")
+    assert wired.health().detail == "column 2 (2 5 8 0), column 4 (up down clear enter)"
+
+
+@pytest.mark.parametrize("keys", [("1", "2", "3", "up"), ("1", "4", "7", "cancel")])
+@pytest.mark.parametrize("ghosting", [False, True])
+def test_keys_that_stick_along_a_line_are_not_a_shorted_line(keys: tuple[str, ...], ghosting: bool) -> None:
+    wired = Wired().bring_up()
+    wired.matrix.fault("ghosting", ghosting)
+    for key in keys:
+        wired.matrix.fault("stuck_" + key)
+    health = wired.health()
+    assert (health.cause, health.detail) == ("key_stuck", " ".join(keys))
+
+
+@pytest.mark.parametrize("fault", ["row_2_broken", "column_3_broken", "dead_6", "ghosting"])
+def test_what_never_closes_or_shows_too_much_only_a_person_can_find(fault: str) -> None:
+    wired = Wired().bring_up()
+    wired.matrix.fault(fault)
+    assert wired.health().outcome == HEALTH_SUCCESS
+    for key in KEYS:
+        wired.matrix.press(key)
+        lost = key in {"row_2_broken": LAYOUT[1], "column_3_broken": [row[2] for row in LAYOUT], "dead_6": ["6"]}.get(fault, [])
+        assert wired.keypad.down() == (() if lost else (key,))
+        wired.matrix.release(key)
+
+
 def test_an_untouched_keypad_is_healthy() -> None:
     health = Wired().bring_up().health()
-    assert (health.outcome, health.measurements) == (HEALTH_SUCCESS, {"keys_down": 0})
+    assert (health.outcome, health.measurements) == (HEALTH_SUCCESS, {"keys_down": 0, "bounces": 0})
 
 
 def test_a_key_tapped_during_the_check_is_not_stuck_and_is_kept() -> None:
@@ -181,13 +280,16 @@ def test_of_more_keys_than_are_kept_the_oldest_are_dropped() -> None:
 
 
 def test_the_keys_are_told_row_by_row_as_a_person_reads_them() -> None:
-    assert list(Wired().keypad.keys) == KEYS
+    keypad = Wired().keypad
+    assert list(keypad.keys) == KEYS
+    assert [list(row) for row in keypad.layout] == LAYOUT
 
 
 def test_reading_before_enable_is_refused() -> None:
-    with pytest.raises(DeviceError) as refused:
-        Wired().read()
-    assert refused.value.code == E_DISABLED
+    for call in (Wired().read, Wired().keypad.down):
+        with pytest.raises(DeviceError) as refused:
+            call()
+        assert refused.value.code == E_DISABLED
 
 
 def test_a_key_that_the_matrix_does_not_have_cannot_be_pressed_or_break() -> None:

@@ -8,20 +8,22 @@ import pytest
 
 from hal.device import HEALTH_FAIL, HEALTH_NOT_RUN, HEALTH_SUCCESS
 from hal.drivers.serial_scanner import SerialScanner
-from hal.errors import E_DISABLED, E_FAILURE, E_ILLEGAL, E_TIMEOUT
+from hal.errors import E_DISABLED, E_FAILURE, E_ILLEGAL, E_NOHARDWARE, E_TIMEOUT
 from hal.scanner import CONTRACT
 from host_sim.chips.serial_scanner import SerialScannerChip
 from tests.hal.wired import TappedUart, Wired
 
 
 class Scanning(Wired):
-    def __init__(self) -> None:
+    """answers_revision: what the board knows of its scanner."""
+
+    def __init__(self, answers_revision: bool = False) -> None:
         super().__init__()
         chip = self.bench.chips["scanner"]
         assert isinstance(chip, SerialScannerChip)
         self.chip = chip
         self.uart_tap = TappedUart(self.uart("scanner_line"))
-        self.scanner = SerialScanner(self.uart_tap, self.clock)
+        self.scanner = SerialScanner(self.uart_tap, self.clock, answers_revision)
 
     def ready(self) -> Scanning:
         self.bring_up(self.scanner)
@@ -92,10 +94,16 @@ def test_a_code_scanned_before_anyone_asked_is_not_given() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "why"),
-    [(b"\xff\xfe\x80\r", "UTF-8"), (b"x" * 600 + b"\r", "512"), (b"x" * 513 + b"\r", "512"), (b"no end", "CR")],
+    ("sent", "why", "cause"),
+    [
+        (b"\xff\xfe\x80\r", "UTF-8", "garbled_answer"),
+        (b"\xff\xfe\x80", "UTF-8", "garbled_answer"),
+        (b"x" * 600 + b"\r", "512", "garbled_answer"),
+        (b"x" * 513 + b"\r", "512", "garbled_answer"),
+        (b"no end", "CR", "no_suffix"),
+    ],
 )
-def test_what_is_no_code_is_a_failure(sent: bytes, why: str) -> None:
+def test_what_is_no_code_is_a_failure_with_its_cause(sent: bytes, why: str, cause: str) -> None:
     scanning = Scanning().ready()
 
     def shown() -> None:
@@ -103,7 +111,7 @@ def test_what_is_no_code_is_a_failure(sent: bytes, why: str) -> None:
             scanning.chip.send(sent[start : start + 64])
 
     error = scanning.error_of(scanning.during(scanning.scanner.scan(1000), 100, shown))
-    assert error.code == E_FAILURE
+    assert (error.code, error.cause) == (E_FAILURE, cause)
     assert why in error.detail
     assert bytes(scanning.uart_tap.sent).endswith(b"\x16U\r")
     scanning.chip.present("next")
@@ -157,21 +165,59 @@ def test_no_scan_before_enable() -> None:
     assert scanning.error_of(scanning.scanner.scan(100)).code == E_DISABLED
 
 
-def test_an_answer_to_the_revision_query_is_health() -> None:
-    scanning = Scanning().ready()
+@pytest.mark.parametrize("answers_revision", [True, False])
+def test_an_answer_to_the_revision_query_is_health(answers_revision: bool) -> None:
+    scanning = Scanning(answers_revision).ready()
     health = scanning.run(scanning.scanner.check_health())
     assert health.outcome == HEALTH_SUCCESS
     assert "answer_ms" in health.measurements
-    assert bytes(scanning.uart_tap.sent) == b"\x16M\rREVINF."
+    assert bytes(scanning.uart_tap.sent) == b"\x16M\rREVINF." * 2
 
 
-def test_a_scanner_without_the_query_or_dead_is_not_failed_but_unknown() -> None:
-    for fault in ("silent", "no_menu"):
+def test_where_nobody_knows_whether_the_scanner_has_the_query_silence_is_not_failed_but_unknown() -> None:
+    for without_query in (True, False):
         scanning = Scanning().ready()
-        scanning.chip.fault(fault)
+        if without_query:
+            scanning.rewire("scanner_line", SerialScannerChip(scanning.time.now_ms, answers_revision=False))
+        else:
+            scanning.chip.fault("silent")
         health = scanning.run(scanning.scanner.check_health())
         assert (health.outcome, health.cause) == (HEALTH_NOT_RUN, "no_answer")
         assert scanning.time.now_ms() < 1000
+
+
+@pytest.mark.parametrize("fault", ["silent", "silence", "stuck_line"])
+def test_a_scanner_that_by_the_boards_facts_answers_and_does_not_is_failed(fault: str) -> None:
+    scanning = Scanning(answers_revision=True).ready()
+    if fault == "silent":
+        scanning.chip.fault(fault)
+    else:
+        scanning.bench.bus_fault("scanner_line", fault)
+    health = scanning.run(scanning.scanner.check_health())
+    assert (health.outcome, health.cause, health.code) == (HEALTH_FAIL, "no_answer", E_NOHARDWARE)
+
+
+@pytest.mark.parametrize("fault", ["flipped_bits", "garbage"])
+def test_a_noisy_line_is_never_healthy_where_the_scanner_should_answer(fault: str) -> None:
+    scanning = Scanning(answers_revision=True).ready()
+    scanning.bench.bus_fault("scanner_line", fault)
+    causes = []
+    for _ in range(100):
+        health = scanning.run(scanning.scanner.check_health())
+        assert health.outcome == HEALTH_FAIL
+        causes.append(health.cause)
+    assert causes.count("garbled_answer") > 95  # else no question came through
+
+
+@pytest.mark.parametrize(("answer", "outcome"), [(b"REVINF\x05.", HEALTH_SUCCESS), (b"RE\xf6INF\x06.", HEALTH_FAIL)])
+def test_any_plain_verdict_proves_the_line_of_an_unknown_scanner(answer: bytes, outcome: str) -> None:
+    class Other(SerialScannerChip):
+        def receive(self, data: bytes) -> None:
+            self.send(answer)
+
+    scanning = Scanning().ready()
+    scanning.rewire("scanner_line", Other(scanning.time.now_ms))
+    assert scanning.run(scanning.scanner.check_health()).outcome == outcome
 
 
 def test_an_unknown_command_still_proves_the_line() -> None:
@@ -180,13 +226,14 @@ def test_an_unknown_command_still_proves_the_line() -> None:
     assert scanning.uart_tap.read(100) == b"XYZABC\x05."
 
 
-def test_noise_for_an_answer_is_garbled() -> None:
-    scanning = Scanning().ready()
+@pytest.mark.parametrize("answers_revision", [True, False])
+def test_noise_for_an_answer_is_garbled(answers_revision: bool) -> None:
+    scanning = Scanning(answers_revision).ready()
     scanning.chip.fault("garbage")
     health = scanning.run(scanning.scanner.check_health())
     assert (health.outcome, health.cause, health.code) == (HEALTH_FAIL, "garbled_answer", E_FAILURE)
     scanning.chip.present("CODE")
-    assert scanning.error_of(scanning.scanner.scan(500)).code == E_FAILURE
+    assert scanning.error_of(scanning.scanner.scan(500)).cause == "garbled_answer"
 
 
 @pytest.mark.parametrize("fault", ["silent", "no_light"])
@@ -201,7 +248,16 @@ def test_a_code_without_its_suffix_is_a_failure_not_half_a_code() -> None:
     scanning = Scanning().ready()
     scanning.chip.fault("no_suffix")
     scanning.chip.present("CODE")
-    assert scanning.error_of(scanning.scanner.scan(500)).code == E_FAILURE
+    assert scanning.error_of(scanning.scanner.scan(500)).cause == "no_suffix"
+
+
+def test_a_line_held_low_is_no_code() -> None:
+    scanning = Scanning().ready()
+
+    def held() -> None:
+        scanning.chip.send(bytes(20))
+
+    assert scanning.run(scanning.during(scanning.scanner.scan(500), 100, held)) is None
 
 
 def test_a_line_that_takes_nothing_is_a_timeout() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from hal.device import HEALTH_FAIL, HEALTH_NOT_RUN, HEALTH_SUCCESS
-from hal.errors import E_DISABLED, E_FAILURE, E_ILLEGAL, E_NOHARDWARE, E_OFFLINE, E_TIMEOUT, DeviceError
+from hal.drivers.wlan import is_numeric
+from hal.errors import E_DISABLED, E_FAILURE, E_ILLEGAL, E_NOEXIST, E_NOHARDWARE, E_OFFLINE, E_TIMEOUT, DeviceError
 from host_sim.chips.wifi import WifiChip
 from tests.hal.counter import Counter, enabled
 
@@ -134,3 +136,89 @@ def test_no_error_tells_the_password() -> None:
     wired = Wired().bring_up(password="a-secret-of-the-shop")
     error = wired.refused()
     assert "a-secret" not in str(error) + repr(wired.health()) + wired.health().detail
+
+
+def test_each_failure_to_join_has_its_cause_in_the_error_and_in_the_health() -> None:
+    for fault in ("out_of_range", "wrong_password", "no_address"):
+        wired = Wired().bring_up()
+        wired.wifi.fault(fault)
+        assert wired.refused().cause == WifiChip.FAULTS[fault].cause
+        assert wired.health().cause == WifiChip.FAULTS[fault].cause
+
+
+def test_a_radio_that_dies_later_is_named_when_the_network_is_joined_again() -> None:
+    wired = Wired().bring_up().connect()
+    wired.wifi.fault("dead_radio")
+    error = wired.refused()
+    assert (error.code, error.cause) == (E_NOHARDWARE, "dead_radio")
+    health = wired.health()
+    assert (health.outcome, health.cause, health.code) == (HEALTH_FAIL, "dead_radio", E_NOHARDWARE)
+
+
+def test_a_dead_radio_is_named_at_bring_up() -> None:
+    wired = Wired()
+    wired.wifi.fault("dead_radio")
+    with pytest.raises(DeviceError):
+        wired.bring_up()
+    assert wired.health().cause == "dead_radio"
+
+
+def test_callers_that_join_at_the_same_time_share_one_attempt_and_what_comes_of_it() -> None:
+    async def both(wired: Wired) -> list[Any]:
+        return await asyncio.gather(wired.wlan.connect(10_000), wired.wlan.connect(10_000), return_exceptions=True)
+
+    wired = Wired().bring_up()
+    begun_ms = wired.time.now_ms()
+    assert wired.run(both(wired)) == [None, None]
+    assert wired.wlan.is_connected() and wired.time.now_ms() - begun_ms < 200
+    wired = Wired().bring_up()
+    wired.wifi.fault("wrong_password")
+    assert [error.cause for error in wired.run(both(wired))] == ["wrong_password"] * 2
+    wired.wifi.fault("wrong_password", False)
+    assert wired.run(both(wired)) == [None, None]
+
+
+def test_a_caller_who_waits_for_the_attempt_of_another_has_a_limit_of_its_own() -> None:
+    async def two(wired: Wired) -> DeviceError:
+        first = asyncio.create_task(wired.wlan.connect(10_000))
+        await wired.time.sleep_ms(10)
+        begun_ms = wired.time.now_ms()
+        with pytest.raises(DeviceError) as refused:
+            await wired.wlan.connect(500)
+        assert wired.time.now_ms() - begun_ms == 500
+        with pytest.raises(DeviceError):
+            await first
+        return refused.value
+
+    wired = Wired().bring_up()
+    wired.wifi.fault("no_address")
+    assert wired.run(two(wired)).cause == "no_address"
+
+
+def test_a_name_is_looked_up_and_a_numeric_address_is_not() -> None:
+    wired = Wired().bring_up().connect()
+    wired.wifi.names = {"broker.shop.example": "192.0.2.7"}
+    assert wired.run(wired.wlan.resolve("broker.shop.example", 1000)) == "192.0.2.7"
+    wired.wifi.fault("dns_fails")
+    assert wired.run(wired.wlan.resolve("192.0.2.9", 1000)) == "192.0.2.9"
+
+
+def test_a_name_without_an_address_and_a_network_that_is_not_joined_are_told_apart() -> None:
+    def error_of(host: str) -> DeviceError:
+        with pytest.raises(DeviceError) as refused:
+            wired.run(wired.wlan.resolve(host, 1000))
+        return refused.value
+
+    wired = Wired().bring_up()
+    assert error_of("broker.acq1.example").code == E_OFFLINE
+    wired.connect()
+    assert error_of("no.such.example").code == E_NOEXIST
+    wired.wifi.fault("dns_fails")
+    error = error_of("broker.acq1.example")
+    assert (error.code, error.cause) == (E_NOEXIST, "dns_failed")
+
+
+@pytest.mark.parametrize("host", ["", "localhost", "1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.", "a.b.c.d", "1.2.3.4444", "-1.2.3.4"])
+def test_a_name_is_not_taken_for_an_address(host: str) -> None:
+    assert not is_numeric(host)
+    assert is_numeric("0.0.0.0") and is_numeric("255.255.255.255")

@@ -20,19 +20,23 @@ BOARD: dict[str, Any] = {
     "id": "driver_bench",
     "buses": {
         "reader_bus": {"kind": "i2c", "id": 0, "scl": 9, "sda": 8, "frequency_hz": 400000},
+        "element_bus": {"kind": "i2c", "id": 1, "scl": 12, "sda": 11, "frequency_hz": 100000},
         "printer_line": {"kind": "uart", "id": 1, "tx": 17, "rx": 18, "baudrate": 115200},
         "scanner_line": {"kind": "uart", "id": 2, "tx": 15, "rx": 16, "baudrate": 9600},
     },
     "parts": {
-        "printer": {"part": "escpos", "bus": "printer_line", "width_dots": 384, "columns": 32},
+        "printer": {"part": "escpos", "bus": "printer_line", "width_dots": 384, "columns": 32, "answers_status": True},
         "card_reader": {"part": "pn532", "bus": "reader_bus", "address": 36},
-        "scanner": {"part": "serial_scanner", "bus": "scanner_line"},
+        "secure_element": {"part": "atecc608", "bus": "element_bus", "address": 96},
+        "scanner": {"part": "serial_scanner", "bus": "scanner_line", "answers_revision": True},
+        "clock": {"part": "ds3231", "bus": "reader_bus", "address": 104},
+        "sounder": {"part": "buzzer", "pin": 48},
     },
 }
 
 
 class Wired:
-    """A bench with a printer, a card reader and a scanner, its virtual machine, and a clock on simulated time."""
+    """A bench with a printer, a card reader, a scanner and a secure element, its virtual machine, and a clock on simulated time."""
 
     def __init__(self) -> None:
         self.time = SimulatedTime()
@@ -44,8 +48,8 @@ class Wired:
         bus = BOARD["buses"][name]
         return self.machine.UART(bus["id"], baudrate=bus["baudrate"], tx=bus["tx"], rx=bus["rx"], timeout=0, rxbuf=1024)
 
-    def i2c(self) -> Any:
-        bus = BOARD["buses"]["reader_bus"]
+    def i2c(self, name: str = "reader_bus") -> Any:
+        bus = BOARD["buses"][name]
         return self.machine.I2C(bus["id"], scl=bus["scl"], sda=bus["sda"], freq=bus["frequency_hz"])
 
     def rewire(self, line: str, chip: UartChip) -> None:

@@ -41,6 +41,11 @@ class EchoUart(UartChip):
         self.send(data)
 
 
+class SilentUart(UartChip):
+    def receive(self, data: bytes) -> None:
+        """Says nothing."""
+
+
 class Wired:
     def __init__(self) -> None:
         self.time = SimulatedTime()
@@ -175,6 +180,38 @@ def test_a_noisy_serial_line() -> None:
         wired.bench.bus_fault("line", fault)
         wired.uart.write(DATA)
         assert 1 <= _bits_changed(wired.echo.received, DATA) <= most
+
+
+def test_single_bit_errors_of_a_serial_line_lie_bytes_apart_however_it_is_written_to() -> None:
+    wired = Wired()
+    wired.bench.bus_fault("line", "flipped_bits")
+    for number in range(200):
+        wired.uart.write(bytes([number]))
+    wrong = [at for at, byte in enumerate(wired.echo.received) if byte != at]
+    assert 200 // 24 - 1 <= len(wrong) <= 200 // 8
+    assert all(8 <= later - earlier <= 24 for earlier, later in zip(wrong, wrong[1:], strict=False))
+    assert _bits_changed(wired.echo.received, bytes(range(200))) == len(wrong)
+
+
+def test_a_line_of_noise_is_heard_even_where_the_chip_is_silent() -> None:
+    wired = Wired()
+    wired.bench.on_uart("line", SilentUart(wired.time.now_ms))
+    wired.bench.bus_fault("line", "garbage")
+    wired.uart.write(b"abc")
+    assert wired.uart.any() == 3
+
+
+def test_an_open_drain_output_is_read_as_its_line_is() -> None:
+    wired = Wired()
+    pin_kind = wired.machine.Pin
+    pin = pin_kind(5, pin_kind.OPEN_DRAIN, pin_kind.PULL_UP, value=1)
+    assert pin.value() == 1
+    wired.bench.pins.sources[5] = lambda: 0
+    assert pin.value() == 0  # somebody else pulls it low
+    wired.bench.pins.sources[5] = lambda: 1
+    pin.value(0)
+    assert pin.value() == 0
+    assert pin_kind(5, pin_kind.OUT, value=1).value() == 1
 
 
 def test_the_same_board_has_the_same_noise_each_time() -> None:

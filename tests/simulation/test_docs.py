@@ -4,21 +4,56 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from boards.esp32s3_counter import board
-from host_sim.bench import Bench
+from host_sim.bench import WIRING, Bench
 from host_sim.buses import I2cBus, SpiBus, UartLine
-from host_sim.chips.flash import Flash
+from host_sim.chips.atecc608 import Atecc608Chip
+from host_sim.chips.buzzer import BuzzerChip
+from host_sim.chips.ds3231 import Ds3231Chip
+from host_sim.chips.escpos_printer import EscposPrinterChip
+from host_sim.chips.faces import Fault
+from host_sim.chips.flash import FlashChip
+from host_sim.chips.key_matrix import KeyMatrixChip
+from host_sim.chips.pn532 import Pn532Core
+from host_sim.chips.serial_scanner import SerialScannerChip
+from host_sim.chips.ssd1306 import Ssd1306Chip
+from host_sim.chips.st7789 import St7789Chip
+from host_sim.chips.wifi import WifiChip
+from host_sim.firmware import Image
+from host_sim.mishaps import Power, Program
 from host_sim.scenario import CARDS, HOSTILE, VERBS, Argument, load
 from host_sim.story import REFUSAL_OF
+from host_sim.uplink import Uplink
+from tests.hal import wired
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "simulation.md").read_text(encoding="utf-8")
 PARTS = board.facts()["parts"]
 BENCH = Bench(board.facts())
-FAULTS = {f"{kind}: {PARTS[kind]['part']}": chip.FAULTS for kind, chip in BENCH.chips.items()}
-FAULTS |= {"wires: i2c": I2cBus.FAULTS, "wires: spi": SpiBus.FAULTS, "wires: uart": UartLine.FAULTS, "flash": Flash.FAULTS}
+KEYPAD = BENCH.chips["keypad"]  # its model makes faults for the matrix at hand
+MODELS: dict[str, Any] = {
+    "storage: file_storage": FlashChip,
+    "display: st7789": St7789Chip,
+    "display: ssd1306": Ssd1306Chip,
+    "keypad: matrix_keypad": KeyMatrixChip,
+    "printer: escpos": EscposPrinterChip,
+    "card_reader: pn532": Pn532Core,
+    "scanner: serial_scanner": SerialScannerChip,
+    "secure_element: atecc608": Atecc608Chip,
+    "clock: ds3231": Ds3231Chip,
+    "sounder: buzzer": BuzzerChip,
+    "network: wlan": WifiChip,
+    "power": Power,
+    "program": Program,
+    "firmware": Image,
+    "uplink": Uplink,
+    "wires: i2c": I2cBus,
+    "wires: spi": SpiBus,
+    "wires: uart": UartLine,
+}
 
 
 def rows(head: str, text: str = DOCUMENT) -> list[tuple[str, ...]]:
@@ -86,31 +121,48 @@ def test_the_hostile_orders_are_described_with_what_they_are_refused_as() -> Non
 
 
 def test_every_back_face_has_what_the_text_says() -> None:
-    for kind, names in rows("device |"):
-        chip = BENCH.chips[code(kind)]
-        for name in re.findall(r"`(\w+)", names):
+    chips = [(kind, chip) for bench in (BENCH, Bench(wired.BOARD)) for kind, chip in bench.chips.items()]
+    told = {code(kind): re.findall(r"`(\w+)", names) for kind, names in rows("device |")}
+    for kind, chip in chips:
+        for name in told[kind]:
             assert hasattr(chip, name), f"{kind} has no {name}"
-    assert {code(row[0]) for row in rows("device |")} == set(BENCH.chips)
+    assert {kind for kind, _ in chips} == set(told)
 
 
-@pytest.mark.parametrize("heading", [heading for heading in FAULTS if not heading.startswith("keypad")])
+def cause_cell(fault: Fault, device: str) -> str:
+    return f"`{fault.cause}`" + (f" of the {fault.component}" if fault.component not in ("", device) else "")
+
+
+@pytest.mark.parametrize("heading", [heading for heading in MODELS if not heading.startswith("keypad")])
 def test_the_faults_are_described_as_the_model_tells_them(heading: str) -> None:
-    told = {code(name): text for name, text in rows("fault |", section(heading))}
-    assert told == FAULTS[heading]
+    told = {code(name): (seen, cause) for name, seen, cause in rows("fault |", section(heading))}
+    device = heading.partition(":")[0]
+    assert told == {name: (fault.seen, cause_cell(fault, device)) for name, fault in MODELS[heading].FAULTS.items()}
 
 
-def test_the_faults_of_the_keypad_are_described_for_any_key() -> None:
-    """Its model makes them for the matrix at hand."""
+@pytest.mark.parametrize("heading", MODELS)
+def test_the_habits_are_described_as_the_model_tells_them(heading: str) -> None:
+    habits: dict[str, str] = getattr(MODELS[heading], "HABITS", {})
+    text = section(heading)
+    told = {code(name): seen for name, seen in rows("habit |", text)} if "| habit |" in text else {}
+    assert told == habits
+
+
+def test_the_faults_of_the_keypad_are_described_for_any_key_and_line() -> None:
     keypad = PARTS["keypad"]
-    told = set()
-    for name, _ in rows("fault |", section("keypad: matrix_keypad")):
+    told = {}
+    for name, _, cause in rows("fault |", section("keypad: matrix_keypad")):
         line = "rows" if "row_" in name else "columns"
         for key in (key for row in keypad["keys"] for key in row):
             for number in range(1, len(keypad[line]) + 1):
-                told.add(code(name).replace("<key>", key).replace("<number>", str(number)))
-    assert told == set(FAULTS["keypad: matrix_keypad"])
+                told[code(name).replace("<key>", key).replace("<number>", str(number))] = code(cause)
+    assert told == {name: fault.cause for name, fault in KEYPAD.FAULTS.items()}
+
+
+def test_every_part_that_can_be_wired_has_its_section() -> None:
+    assert {heading.partition(": ")[2] for heading in MODELS if ": " in heading and not heading.startswith("wires")} == set(WIRING)
 
 
 def test_no_section_describes_faults_of_a_chip_that_is_not_there() -> None:
     broken = DOCUMENT.split("## What can be broken\n")[1].split("\n## ")[0]
-    assert set(re.findall(r"^### (.*)$", broken, re.MULTILINE)) == set(FAULTS)
+    assert set(re.findall(r"^### (.*)$", broken, re.MULTILINE)) == set(MODELS)

@@ -34,9 +34,10 @@ import asyncio, json, machine, network, time
 from boards.esp32s3_counter.board import build
 from hal.files import Files
 from hal.platform import Platform
+from hal.resolver import resolve
 
 async def main():
-    hal = build(Platform(machine, network, time, asyncio.sleep_ms, Files("data")))
+    hal = build(Platform(machine, network, time, asyncio.sleep_ms, Files("data"), resolve, Files(".")))
     errors = await hal.bring_up()
     picture = bytes([index * 37 & 255 for index in range(9600)])
     hal.display.draw_bitmap(0, 0, 320, 240, picture, 0xFF8000, 0x0040C0)
@@ -47,12 +48,13 @@ async def main():
         keys.append(await hal.keypad.read(20000))
     hal.network.configure("reinstate", "reinstate")
     await hal.network.connect(5000)
+    broker = await hal.network.resolve("broker.acq1.example", 5000)
     health = []
     for device in hal.devices():
         health.append(await device.check_health(1))
     print(json.dumps({
         "errors": [str(error) for error in errors], "keys": keys, "id": hal.hardware_id, "address": hal.network.address(),
-        "signal": hal.network.signal_dbm(), "wall_s": hal.clock.wall_s() // 3600,
+        "signal": hal.network.signal_dbm(), "wall_s": hal.clock.wall_s() // 3600, "broker": broker,
         "health": [[found.kind, found.outcome, found.cause] for found in health],
     }))
 
@@ -88,6 +90,7 @@ async def _in_process(hal: Hal, bench: Bench) -> dict[str, Any]:
         "address": hal.network.address(),
         "signal": hal.network.signal_dbm(),
         "wall_s": hal.clock.wall_s() // 3600,
+        "broker": await hal.network.resolve("broker.acq1.example", 5000),
         "health": [[found.kind, found.outcome, found.cause] for found in health],
     }
 
@@ -338,3 +341,31 @@ def test_a_power_cycle_brings_back_the_clock_of_a_machine_without_battery() -> N
     bench.power_cycle()
     assert rtc.datetime()[0] == 2000 and RTC_AT_POWER_UP_S == 946_684_800
     assert bench.reset_cause == op.PWRON_RESET
+
+
+NAMES = """
+import socket
+from hal.resolver import resolve
+
+print(resolve("broker.acq1.example"))
+print(socket.getaddrinfo("127.0.0.1", 80)[0][0] == socket.AF_INET)
+for host in ("localhost", "broker.elsewhere.example"):
+    try:
+        print(resolve(host))
+    except OSError as error:
+        print("none", error.errno)
+"""
+
+
+@pytest.mark.needs("micropython")
+def test_a_joined_process_asks_the_bench_for_names_and_nobody_else(tmp_path: Path) -> None:
+    bench = Bench(board.facts())
+    wifi: Any = bench.chips["network"]
+    wifi.activate(True)
+    wifi.connect(wifi.ssid, wifi.password)
+    wifi._since_ms -= 1000  # joined a second ago
+    status, said = asyncio.run(run_joined(micropython_binary(), bench, tmp_path, NAMES))
+    assert (status, said.splitlines()) == (0, ["127.0.0.1", "True", f"none {errno.ENOENT}", f"none {errno.ENOENT}"])
+    wifi.fault("dns_fails")
+    status, said = asyncio.run(run_joined(micropython_binary(), bench, tmp_path, NAMES))
+    assert status != 0 and "ENOENT" in said

@@ -148,11 +148,11 @@ def test_what_the_search_is_known_to_find_it_finds() -> None:
 
 def test_the_search_sees_a_use_that_the_modules_do_not_have() -> None:
     driver = "class Buzzer:\n def __init__(self, pin):\n  self._pin = pin\n def buzz(self):\n  self._pin.irq(handler=None)\n"
-    program = "def build(platform):\n m = platform.machine\n m.PWM(m.Pin(3))\n return Buzzer(pin=m.Pin(4, m.Pin.OUT))\n"
+    program = "def build(platform):\n m = platform.machine\n m.Timer(m.Pin(3))\n return Buzzer(pin=m.Pin(4, m.Pin.OUT))\n"
     uses = Usage([ast.parse(driver), ast.parse(program)]).uses
-    assert ("Pin", "irq") in uses and ("machine", "PWM") in uses
+    assert ("Pin", "irq") in uses and ("machine", "Timer") in uses
     kinds = _kinds_in_process()
-    assert not hasattr(kinds["Pin"], "irq") and not hasattr(kinds["machine"], "PWM")
+    assert not hasattr(kinds["Pin"], "irq") and not hasattr(kinds["machine"], "Timer")
 
 
 def test_all_that_is_used_is_there_in_process() -> None:

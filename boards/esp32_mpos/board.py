@@ -1,0 +1,69 @@
+"""The hand-held terminal: builds its Hal from board.json and the platform's modules."""
+
+import json
+
+from hal.compat import beside
+from hal.drivers.file_storage import FileStorage
+from hal.drivers.machine_watchdog import MachineWatchdog
+from hal.drivers.matrix_keypad import MatrixKeypad
+from hal.drivers.pn532 import Pn532, Pn532OverUart
+from hal.drivers.software_key import SoftwareKey
+from hal.drivers.ssd1306 import Ssd1306
+from hal.drivers.system_clock import SystemClock
+from hal.drivers.wlan import Wlan
+from hal.hal import Hal, buses_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hal.platform import Platform
+
+
+def facts() -> "dict[str, Any]":
+    """The board's facts: board.json."""
+    with open(beside(__file__, "board.json")) as file:
+        board: dict[str, Any] = json.load(file)
+    return board
+
+
+def build(platform: "Platform") -> Hal:
+    """The terminal's devices, not yet brought up. Touches no hardware but the pins' directions."""
+    machine = platform.machine
+    board = facts()
+    buses = board["buses"]
+    parts = board["parts"]
+
+    clock = SystemClock(platform.time, machine.RTC(), platform.sleep_ms)
+    storage = FileStorage(platform.files)
+    bus = buses["display_bus"]
+    part = parts["display"]
+    i2c = machine.I2C(bus["id"], scl=machine.Pin(bus["scl"]), sda=machine.Pin(bus["sda"]), freq=bus["frequency_hz"])
+    display = Ssd1306(i2c, part["address"], part["width_px"], part["height_px"], clock)
+    part = parts["keypad"]
+    keypad = MatrixKeypad(
+        rows=[machine.Pin(number, machine.Pin.IN, machine.Pin.PULL_UP) for number in part["rows"]],
+        # Open drain: two keys held in one row join two columns, and a column that is not scanned must not drive against one that is. Pulled
+        # up: a released column that reads low is shorted.
+        columns=[machine.Pin(number, machine.Pin.OPEN_DRAIN, machine.Pin.PULL_UP, value=1) for number in part["columns"]],
+        layout=part["keys"],
+        clock=clock,
+    )
+    bus = buses["reader_line"]
+    uart = machine.UART(
+        bus["id"], baudrate=bus["baudrate"], tx=machine.Pin(bus["tx"]), rx=machine.Pin(bus["rx"]), timeout=0, rxbuf=1024
+    )
+    return Hal(
+        board=board["id"],
+        hardware_id="".join("%02x" % byte for byte in machine.unique_id()),
+        clock=clock,
+        storage=storage,
+        secure_element=SoftwareKey(storage),
+        display=display,
+        keypad=keypad,
+        card_reader=Pn532(Pn532OverUart(uart, clock), clock),
+        network=Wlan(platform.network, clock, platform.resolve),
+        watchdog=MachineWatchdog(machine.WDT),
+        program=platform.program,
+        buses=buses_of(parts),
+    )
