@@ -1,0 +1,140 @@
+"""Whether the files of this program are those that were put on the terminal: each by its SHA-256, from a manifest that is signed.
+
+The manifest is a file beside them, a COSE_Sign1 as the messages are, with 'firmware' where a message has its topic. Its payload is CBOR:
+[FORMAT, version, {path: SHA-256}], paths below the program's root. What is not listed and could be imported instead of
+what is, counts as a change.
+"""
+
+import gc
+from hashlib import sha256
+
+from firmware_agent import VERSION
+from firmware_agent.messages.cbor import CborError, decode, encode
+from firmware_agent.messages.cose import CoseError, key_id, parse, verify
+from hal.device import HEALTH_FAIL, HEALTH_NOT_RUN, HEALTH_SUCCESS, Health
+from hal.errors import E_FAILURE, E_NOEXIST
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hal.clock import Clock
+    from hal.files import Files
+    from hal.secure_element import SecureElement
+
+KIND = "firmware"
+MANIFEST_NAME = "firmware.manifest"
+SIGNED_FOR = "firmware"  # external_aad
+FORMAT = 1
+MOST_MANIFEST_BYTES = 32768
+MOST_FILES = 400
+PIECE_BYTES = 2048  # read, and hashed, before others have their turn
+NOT_PROGRAM = ("data", MANIFEST_NAME)  # at the root: the terminal's own files, and the manifest itself
+MODULES = (".py", ".mpy")  # what an import looks for
+NOT_LOADED = "__pycache__"  # looked into by CPython only, and there only for a module whose source is listed
+
+
+class ManifestError(ValueError):
+    """The manifest is none, or nobody who may has signed it."""
+
+
+def manifest_payload(version: str, files: "dict[str, bytes]") -> bytes:
+    """What is signed. files: path -> SHA-256."""
+    return encode([FORMAT, version, files])
+
+
+async def check_image(
+    program: "Files", element: "SecureElement", keys: "list[bytes]", clock: "Clock", version: str = VERSION
+) -> Health:
+    """Compare every file of the program with its manifest. program: its root; element: verifies; keys: public keys, one of which has to
+    have signed; version: that runs.
+
+    Health of kind 'firmware': success, with files, image_bytes and duration_ms; fail with file_changed (one that was added, too),
+    file_missing or manifest_wrong, detail: the first path; not-run with no_manifest. Raises DeviceError as the element does.
+    """
+    begun_ms = clock.monotonic_ms()
+    try:
+        files = await _manifest(program, element, keys, version)
+    except ManifestError as error:
+        return Health(HEALTH_FAIL, KIND, "manifest_wrong", E_FAILURE, detail=str(error))
+    if files is None:
+        return Health(HEALTH_NOT_RUN, KIND, "no_manifest", E_NOEXIST, detail="no " + MANIFEST_NAME)
+    buffer = bytearray(PIECE_BYTES)
+    total = 0
+    for path in sorted(files):
+        try:
+            digest, size = await _digest(program, path, buffer, clock)
+        except OSError:
+            return Health(HEALTH_FAIL, KIND, "file_missing", E_FAILURE, detail=path)
+        if digest != files[path]:
+            return Health(HEALTH_FAIL, KIND, "file_changed", E_FAILURE, detail=path)
+        total += size
+    added = await _added(program, files, clock)
+    if added:
+        return Health(HEALTH_FAIL, KIND, "file_added", E_FAILURE, detail=added)
+    measurements = {"files": len(files), "image_bytes": total, "duration_ms": clock.monotonic_ms() - begun_ms}
+    return Health(HEALTH_SUCCESS, KIND, measurements=measurements)
+
+
+async def _manifest(program: "Files", element: "SecureElement", keys: "list[bytes]", version: str) -> "dict[str, bytes] | None":
+    """Path -> SHA-256 of each file; None where there is no manifest. Raises ManifestError with what is wrong with it."""
+    if MANIFEST_NAME not in program.names():
+        return None
+    reason = ""
+    try:
+        gc.collect()  # the list takes its memory in large pieces
+        # The length first: a reader takes all the room that it is told of.
+        length = min(program.size(MANIFEST_NAME), MOST_MANIFEST_BYTES + 1)
+        envelope = parse(program.read(MANIFEST_NAME, 0, length), MOST_MANIFEST_BYTES)
+        known = [key for key in keys if key_id(key) == envelope.kid]
+        if not known:
+            raise ManifestError("signed by an unknown key")
+        if not await verify(element, envelope, known[0], SIGNED_FOR):
+            raise ManifestError("the signature is wrong")
+        content = decode(envelope.payload, max_items=2 * MOST_FILES + 8)
+    except (CoseError, CborError, OSError) as error:
+        reason = "cannot be read: " + str(error)
+    if reason:
+        raise ManifestError(reason)
+    if not isinstance(content, list) or len(content) != 3 or content[0] != FORMAT or not isinstance(content[2], dict):
+        raise ManifestError("has another form")
+    if content[1] != version:
+        raise ManifestError("of version %s, and this is %s" % (content[1], version))
+    files: dict[str, bytes] = content[2]
+    if not files or any(not isinstance(path, str) for path in files):
+        raise ManifestError("has another form")
+    return files
+
+
+async def _digest(program: "Files", path: str, buffer: bytearray, clock: "Clock") -> "tuple[bytes, int]":
+    """SHA-256 and size of one file. Raises OSError."""
+    digest = sha256()
+    view = memoryview(buffer)
+    offset = 0
+    while True:
+        length = program.read_into(path, offset, buffer)
+        digest.update(view[:length])
+        offset += length
+        await clock.sleep_ms(0)
+        if length < len(buffer):
+            return digest.digest(), offset
+
+
+async def _added(program: "Files", files: "dict[str, bytes]", clock: "Clock") -> str:
+    """The first path that is not listed and that an import could find before, or instead of, what is; '' for none.
+
+    A folder counts, too: without any file it is a package to MicroPython, and hides the module of its name.
+    """
+    folders = {""}
+    for path in files:
+        slash = path.find("/")
+        while slash >= 0:
+            folders.add(path[:slash])
+            slash = path.find("/", slash + 1)
+    for folder in sorted(folders):
+        for name in program.names(folder):
+            path = folder + "/" + name if folder else name
+            if path in files or path in folders or path in NOT_PROGRAM or name == NOT_LOADED:
+                continue
+            if path.endswith(MODULES) or program.is_folder(path):
+                return path
+        await clock.sleep_ms(0)
+    return ""

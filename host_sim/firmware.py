@@ -1,0 +1,111 @@
+"""What goes on a device: the files that a board's manifest.py lists, and the signed list of them; with what may befall them there."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from firmware_agent import VERSION
+from firmware_agent.messages.cose import key_id, sign
+from firmware_agent.selftest.firmware_image import MANIFEST_NAME, SIGNED_FOR, manifest_payload
+from host_sim.chips.faces import Chip, Fault
+
+if TYPE_CHECKING:
+    from hal.secure_element import SecureElement
+
+ROOT = Path(__file__).parent.parent
+
+
+@functools.cache
+def listed_files(board: str) -> dict[str, Path]:
+    """Path on the device -> file here, by the board's manifest.py: a program in the manifest language of MicroPython's build tools."""
+    folder = ROOT / "boards" / board
+    listed: dict[str, Path] = {}
+
+    def package(package_path: str, files: list[str], base_path: str = ".") -> None:
+        for file in files:
+            listed[f"{package_path}/{file}"] = (folder / base_path / package_path / file).resolve()
+
+    def module(module_path: str, base_path: str = ".") -> None:
+        listed[module_path] = (folder / base_path / module_path).resolve()
+
+    names: dict[str, Any] = {"metadata": lambda **facts: None, "package": package, "module": module}
+    source = (folder / "manifest.py").read_text(encoding="utf-8")
+    before = Path.cwd()
+    os.chdir(folder)  # where the build tools run it
+    try:
+        exec(compile(source, str(folder / "manifest.py"), "exec"), names)
+    finally:
+        os.chdir(before)
+    for path in names["DATA"]:
+        listed[path] = ROOT / path
+    return listed
+
+
+def install(board: str, device: Path) -> None:
+    """Copy a board's files to a folder that is to be the device's file system."""
+    for path, source in listed_files(board).items():
+        target = device / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+async def signed_manifest(device: Path, element: SecureElement, slot: int, public_key: bytes) -> bytes:
+    """The manifest of all files in that folder, signed by the key in that slot of the element."""
+    files = {
+        path.relative_to(device).as_posix(): sha256(path.read_bytes()).digest()
+        for path in sorted(device.rglob("*"))
+        if path.is_file() and path.name != MANIFEST_NAME
+    }
+    return await sign(element, slot, key_id(public_key), manifest_payload(VERSION, files), SIGNED_FOR)
+
+
+class Image(Chip):
+    """The files on one device. A fault alters this device's own copy; switched off, the file is as it was."""
+
+    FAULTS = {
+        "changed_file": Fault("a file of the program has other content than what was installed", "file_changed", "firmware"),
+        "missing_file": Fault("a file of the program is gone", "file_missing", "firmware"),
+        "added_file": Fault("a file was added that is imported in the place of another", "file_added", "firmware"),
+        "forged_manifest": Fault("the list of the files was altered", "manifest_wrong", "firmware"),
+    }
+    # With each of these the program runs as before: nobody would notice.
+    FILES: ClassVar[dict[str, str]] = {
+        "changed_file": "firmware_agent/__init__.py",
+        "missing_file": "boards/__init__.py",
+        "added_file": "lib/asyncio.py",
+        "forged_manifest": MANIFEST_NAME,
+    }
+
+    def __init__(self, device: Path) -> None:
+        super().__init__(lambda: 0)
+        self.device = device
+        self._kept: dict[str, bytes] = {}
+
+    def fault(self, name: str, on: bool = True) -> None:
+        if on == self.has(name):
+            return
+        super().fault(name, on)
+        path = self.FILES[name]
+        place = self.device / path
+        if not on:
+            if name == "added_file":
+                shutil.rmtree(place.parent)
+            else:
+                place.write_bytes(self._kept.pop(path))
+        elif name == "added_file":
+            place.parent.mkdir()
+            place.write_text("# not from the maker\n")
+        else:
+            content = place.read_bytes()
+            self._kept[path] = content
+            if name == "missing_file":
+                place.unlink()
+            elif name == "changed_file":
+                place.write_bytes(content + b"\n# \n")
+            else:
+                place.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))

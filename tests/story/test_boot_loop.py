@@ -1,0 +1,320 @@
+"""A terminal that cannot start: crashes, a loop that stands still, brownouts, and files that are not what was installed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import pytest
+
+from firmware_agent.boot_guard import MOST_CRASHES, MOST_POWER_LOSSES
+from host_sim.firmware import ROOT, Image
+from host_sim.machine import machine as op
+from host_sim.story import TERMINAL, Story
+from host_sim.terminal import RUNTIMES, TerminalFailure
+from tests.story.world import until, world
+
+
+def count(story: Story, head: str) -> int:
+    return sum(line.startswith(head) for line in story.terminal.lines)
+
+
+def shows(story: Story, text: str) -> bool:
+    return text in " ".join(story.terminal.screen())
+
+
+def press(story: Story, key: str) -> None:
+    keypad: Any = story.terminal.bench.chips["keypad"]
+    keypad.tap(key)
+
+
+def reasons(story: Story) -> list[tuple[int, str, str]]:
+    """Number, component and note of what the last verified state has."""
+    return [(reason[0], reason[4], reason[6]) for reason in story.account.state.get("reasons", [])]
+
+
+async def in_service(story: Story) -> None:
+    await until(lambda: story.account.state.get("mode") == "in_service", "in service")
+    await until(lambda: not shows(story, "Safe mode"), "another page than that of the safe mode")
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("fault", ["crash", "hang"])
+def test_a_program_that_fails_at_each_start_ends_in_safe_mode_and_comes_back_by_one_good_start(runtime: str, fault: str) -> None:
+    async def scenario() -> None:
+        async with world(runtime) as story:
+            terminal = story.terminal
+            causes: list[int] = []
+            restarts = terminal.bench.on_reset
+
+            def on_reset() -> None:
+                causes.append(terminal.bench.reset_cause)
+                restarts()
+
+            terminal.bench.on_reset = on_reset
+            terminal.bench.program.fault(fault)
+            terminal.power_on()
+            await until(lambda: shows(story, f"crashed at {MOST_CRASHES} starts"), "the page of the safe mode")
+            assert causes == [op.HARD_RESET if fault == "crash" else op.WDT_RESET] * MOST_CRASHES
+            assert count(story, "crash ") == (MOST_CRASHES if fault == "crash" else 0)
+            await until(lambda: reasons(story) == [(3, "firmware", "boot_loop")], "the reason at the acquirer")
+            (event,) = story.account.events
+            assert event["name"] == "safe_mode"
+            assert ("RuntimeError" if fault == "crash" else "watchdog") in event["detail"] and "devices" in event["detail"]
+            printer: Any = terminal.bench.chips["printer"]
+            reader: Any = terminal.bench.chips["card_reader"]
+            assert reader.apdus == [] and printer.last_slip().items == []
+
+            press(story, "1")  # a normal start, once: the defect is still there
+            await until(lambda: shows(story, f"crashed at {MOST_CRASHES + 1} starts"), "safe mode again")
+            assert len(story.account.events) == 1  # told once
+
+            terminal.bench.program.fault(fault, False)
+            press(story, "1")
+            await in_service(story)
+            assert reasons(story) == []
+            terminal.check()
+            await terminal.power_off()
+            terminal.power_on()
+            await until(lambda: count(story, "self-test power_on ended") == 2, "a start as any other")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_supply_that_breaks_down_at_each_start_is_told_as_power_and_not_as_a_crash(runtime: str) -> None:
+    async def scenario() -> None:
+        async with world(runtime) as story:
+            story.terminal.bench.power.fault("brownouts")
+            story.terminal.power_on()
+            await until(lambda: shows(story, f"power went during {MOST_POWER_LOSSES} starts"), "the page of the safe mode")
+            assert count(story, "crash ") == 0
+            await until(lambda: reasons(story) == [(2, "power", "brownout")], "the reason at the acquirer")
+            story.terminal.bench.power.fault("brownouts", False)
+            press(story, "1")
+            await in_service(story)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_supply_too_weak_for_the_radio_still_shows_the_page_and_its_report_is_not_lost(runtime: str) -> None:
+    async def scenario() -> None:
+        async with world(runtime) as story:
+            story.terminal.bench.power.fault("weak_supply")
+            story.terminal.power_on()
+            await until(lambda: shows(story, "Without network"), "a safe mode without the network")
+            assert story.account.state == {}
+            await asyncio.sleep(0.3)  # the page is drawn; that it stands is the next thing written
+            story.terminal.bench.power.fault("weak_supply", False)
+            await story.terminal.power_off()
+            story.terminal.power_on()
+            await until(lambda: reasons(story) == [(2, "power", "brownout")], "the reason, from the outbox")
+            assert [event["name"] for event in story.account.events] == ["safe_mode"]
+            assert shows(story, "Safe mode") and not shows(story, "Without network")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_safe_mode_that_crashes_too_does_not_loop_fast(runtime: str) -> None:
+    async def scenario() -> None:
+        async with world(runtime) as story:
+            story.terminal.bench.program.fault("radio_crash")
+            story.terminal.power_on()
+            await until(lambda: shows(story, "Without network"), "a safe mode without the network")
+            assert count(story, "pause of 2000 ms") == 1
+            assert count(story, "crash ") == MOST_CRASHES + 1
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_clerk_who_pulls_the_plug_in_the_self_test_is_no_crash(runtime: str) -> None:
+    async def scenario() -> None:
+        async with world(runtime) as story:
+            terminal = story.terminal
+            for number in range(MOST_POWER_LOSSES):
+                terminal.power_on()
+                await until(lambda n=number: count(story, "boot ") > n, "the start")
+                await terminal.power_off()
+                assert not any("self-test power_on ended" in line for line in terminal.lines)
+            terminal.power_on()
+            await until(lambda: shows(story, f"power went during {MOST_POWER_LOSSES} starts"), "the page of the safe mode")
+            await until(lambda: reasons(story) == [(2, "power", "brownout")], "the reason at the acquirer")
+
+    asyncio.run(scenario())
+
+
+def test_ten_short_but_good_uptimes_set_nothing_off() -> None:
+    async def scenario() -> None:
+        async with world("cpython") as story:
+            for number in range(10):
+                story.terminal.power_on()
+                await until(lambda n=number: count(story, "self-test power_on ended") > n, "the end of the self-test")
+                await until(lambda: shows(story, "In service"), "the idle page")
+                await story.terminal.power_off()
+            assert count(story, "safe mode") == 0
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_in_safe_mode_no_device_is_touched_until_a_person_asks(runtime: str) -> None:
+    async def scenario() -> None:
+        async with world(runtime) as story:
+            terminal = story.terminal
+            terminal.bench.program.fault("crash")
+            terminal.power_on()
+            await until(lambda: shows(story, "Safe mode"), "the page of the safe mode")
+            terminal.bench.program.fault("crash", False)
+            scanner: Any = terminal.bench.chips["scanner"]
+            scanner.fault("silent")
+            assert count(story, "self-test ") == 0
+            press(story, "2")
+            await until(lambda: count(story, "self-test network ") == 1, "the last device")
+            await until(lambda: shows(story, "Start normally"), "the page of the safe mode")
+            assert shows(story, "Scanner")
+            names = [line.split()[1] for line in terminal.lines if line.startswith("self-test ")]
+            assert {"printer", "card_reader", "scanner", "network"} <= set(names)
+            assert any(line.startswith("self-test card_reader pass") for line in terminal.lines)
+            assert any(line.startswith("self-test network pass") for line in terminal.lines)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_device_that_hangs_while_a_person_tests_it_is_named_at_the_next_start(runtime: str) -> None:
+    async def scenario() -> None:
+        async with world(runtime) as story:
+            story.terminal.bench.program.fault("hang")
+            story.terminal.power_on()
+            await until(lambda: shows(story, "Safe mode"), "the page of the safe mode")
+            press(story, "2")
+            await until(lambda: shows(story, "watchdog testing printer"), "the device that hangs")
+            assert count(story, "pause ") == 0
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_acquirers_orders_are_heard_in_safe_mode(runtime: str) -> None:
+    async def scenario() -> None:
+        async with world(runtime) as story:
+            story.terminal.bench.program.fault("crash")
+            story.terminal.power_on()
+            await until(lambda: story.account.state.get("mode") == "suspended", "the state")
+            name = await story.acquirer.order(TERMINAL, action="suspend", reason="maintenance")
+            receipt = await story.acquirer.receipt_of(TERMINAL, name, 40.0)
+            assert receipt["result"] == "SUCC"
+            await until(lambda: len(reasons(story)) == 2, "both reasons")
+
+    asyncio.run(scenario())
+
+
+def test_safe_mode_stands_without_a_memory() -> None:
+    async def scenario() -> None:
+        async with world("cpython") as story:
+            for segment in story.terminal.data.glob("store.*"):
+                segment.write_bytes(bytes(100))
+                segment.rename(segment.with_name("store.00000007"))
+            story.terminal.bench.program.fault("crash")
+            story.terminal.power_on()
+            await until(lambda: shows(story, "安全模式"), "the page, in the default language")
+            story.terminal.bench.program.fault("crash", False)
+            press(story, "1")
+            await until(lambda: shows(story, "存储器出错"), "the warning of a normal start")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_program_that_stands_still_is_reset_by_the_watchdog_in_real_time(runtime: str) -> None:
+    """The limit is made so short that feeding it once a second is too late."""
+
+    async def scenario() -> None:
+        async with world(runtime) as story:
+            bench = story.terminal.bench
+            story.terminal.power_on()
+            await until(lambda: count(story, "self-test power_on ended") == 1, "the end of the self-test")
+            await asyncio.sleep(0.3)
+            bench.transact(op.WDT_OPEN, 0, 200, b"")
+            await until(lambda: count(story, "boot ") == 2, "the next start")
+            assert bench.reset_cause == op.WDT_RESET
+            await until(lambda: count(story, "self-test power_on ended") == 2, "the end of its self-test")
+            story.terminal.check()
+
+    asyncio.run(scenario())
+
+
+def test_a_crash_that_no_fault_was_to_cause_fails_the_run() -> None:
+    async def scenario() -> None:
+        async with world("cpython") as story:
+            story.terminal.board = type("Broken", (), {"build": staticmethod(lambda platform: 1 // 0)})
+            story.terminal.power_on()
+            await until(lambda: count(story, "crash ZeroDivisionError") > 0, "the crash")
+            with pytest.raises(TerminalFailure, match="ZeroDivisionError"):
+                story.terminal.check()
+
+    asyncio.run(scenario())
+
+
+def test_a_hang_without_a_watchdog_is_the_end_and_is_told() -> None:
+    async def scenario() -> None:
+        async with world("cpython") as story:
+            build = story.terminal.board.build
+
+            def without_watchdog(platform: Any) -> Any:
+                hal = build(platform)
+                hal.watchdog = None
+                return hal
+
+            story.terminal.board = type("Unwatched", (), {"build": staticmethod(without_watchdog)})
+            story.terminal.bench.program.fault("hang")
+            story.terminal.power_on()
+            with pytest.raises(TerminalFailure, match="no watchdog"):
+                while True:
+                    await asyncio.sleep(0.02)
+                    story.terminal.check()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("fault", sorted(Image.FAULTS))
+def test_a_file_that_is_not_what_was_installed_is_found(runtime: str, fault: str) -> None:
+    async def scenario() -> None:
+        async with world(runtime) as story:
+            image = story.terminal.image
+            before = {path: path.read_bytes() for path in ROOT.glob("*/__init__.py")}
+            image.fault(fault)
+            story.terminal.power_on()
+            await until(lambda: count(story, "self-test firmware ") == 1, "the check of the image")
+            line = next(line for line in story.terminal.lines if line.startswith("self-test firmware "))
+            assert line.split()[2:4] == ["fail", Image.FAULTS[fault].cause]
+            assert {path: path.read_bytes() for path in ROOT.glob("*/__init__.py")} == before
+            await until(lambda: count(story, "self-test power_on ended") == 1, "the end of the self-test")
+            await story.terminal.power_off()
+            image.fault(fault, False)
+            story.terminal.power_on()
+            await until(lambda: count(story, "self-test firmware pass") == 1, "a sound image")
+
+    asyncio.run(scenario())
+
+
+def test_two_programs_in_one_process_do_not_end_each_other() -> None:
+    async def scenario() -> None:
+        async with world("cpython") as left, world("cpython") as right:
+            for story in (left, right):
+                story.terminal.power_on()
+            await until(lambda: count(left, "self-test power_on ended") == 1, "the first")
+            left.terminal.bench.watchdog_reset()
+            left.terminal.bench.on_reset()
+            await until(lambda: count(left, "self-test power_on ended") == 2, "the first again")
+            await until(lambda: count(right, "self-test power_on ended") == 1, "the other")
+            assert count(right, "boot ") == 1
+            with contextlib.suppress(TerminalFailure):
+                right.terminal.check()
+
+    asyncio.run(scenario())
