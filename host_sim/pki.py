@@ -67,13 +67,13 @@ class TestAuthority:
     def certificate_pem(self) -> bytes:
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def server(self, names: tuple[str, ...] = ("localhost", "127.0.0.1"), days: int = 30) -> Credential:
+    def server(self, names: tuple[str, ...] = ("localhost", "127.0.0.1"), days: int = 30, from_day: int = 0) -> Credential:
         """A server certificate for host names and addresses, all of them in the subject alternative name.
 
-        days < 0: it expired that many days ago.
+        days < 0: it expired that many days ago; from_day: it becomes valid in so many days, less than `days`.
         """
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = self._builder(_subject(names[0]), key.public_key(), days)
+        builder = self._builder(_subject(names[0]), key.public_key(), days, from_day)
         builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
         return Credential(self._leaf(builder, ExtendedKeyUsageOID.SERVER_AUTH), key)
 
@@ -110,10 +110,12 @@ class TestAuthority:
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         return builder.sign(self._key, hashes.SHA256())
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, days: int) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, days: int, from_day: int = 0
+    ) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
         end = now + datetime.timedelta(days=days)
-        start = min(now, end) - CLOCK_SKEW
+        start = min(now + datetime.timedelta(days=from_day), end) - CLOCK_SKEW
         builder = x509.CertificateBuilder().subject_name(subject).issuer_name(self._name).public_key(key)
         builder = builder.serial_number(x509.random_serial_number()).not_valid_before(start).not_valid_after(end)
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)

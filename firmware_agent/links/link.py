@@ -39,7 +39,22 @@ MAX_TOPIC_BYTES = 256
 WAITING_MESSAGES = 20  # what mosquitto sends before an acknowledgement (max_inflight_messages)
 WAITING_BYTES = 16384
 
-CAUSE_DATE = "date"  # of LinkError: a certificate is not valid at the terminal's time
+# Causes of a LinkError. Those of E_TLS, where the runtime tells:
+CAUSE_DATE = "date"  # a certificate is not valid at the terminal's time
+CAUSE_NAME = "name"  # it is another server's
+CAUSE_AUTHORITY = "authority"  # it is of another issuer
+# Those of E_OFFLINE and E_TIMEOUT while the connection is made: how far it came.
+CAUSE_UNREACHABLE = "unreachable"  # no way to the host, or it does not answer
+CAUSE_REFUSED = "refused"  # the host answers, and nobody listens on that port
+CAUSE_TLS = "tls"  # TCP is there; the TLS handshake ended, or was never answered
+CAUSE_BROKER = "broker"  # TLS is there; the broker hung up, or never answered CONNECT
+
+_ENDED = {
+    CAUSE_UNREACHABLE: "there is no way to the host",
+    CAUSE_REFUSED: "nobody listens on that port",
+    CAUSE_TLS: "closed in the TLS handshake",
+    CAUSE_BROKER: "closed before the broker answered, as for a certificate that it refuses",
+}
 
 CODES = ("E_OFFLINE", "E_TIMEOUT", "E_REFUSED", "E_TLS", "E_RESOLVE", "E_PROTOCOL")
 
@@ -63,14 +78,14 @@ if TYPE_CHECKING:
 class LinkError(Exception):
     """The link could not do what it was asked.
 
-    code: E_OFFLINE (no route, nobody listens, closed, lost), E_TIMEOUT (no answer in time), E_REFUSED (the broker said no),
+    code: E_OFFLINE (not reached, closed, lost), E_TIMEOUT (no answer in time), E_REFUSED (the broker said no),
     E_TLS (certificate or handshake), E_RESOLVE (no address for the host name), E_PROTOCOL (what the broker sent is not MQTT, or too much).
-    detail: a short sentence for a technician, never a secret. cause: with E_TLS 'date' (not valid at the terminal's time), 'name'
-    (another server's), 'authority' (another issuer's), or '' where the runtime does not tell.
+    detail: a short sentence for a technician, never a secret. cause: CAUSE_*, '' where nothing more is known. From connect, E_OFFLINE has
+    one always, and E_TIMEOUT has CAUSE_TLS or CAUSE_BROKER: a host that does not answer at all is E_OFFLINE.
     """
 
     def __init__(self, code: str, detail: str, cause: str = "") -> None:
-        super().__init__(code + ": " + detail)
+        super().__init__(code + (" " + cause if cause else "") + ": " + detail)
         self.code = code
         self.detail = detail
         self.cause = cause
@@ -78,6 +93,18 @@ class LinkError(Exception):
     def fresh(self) -> "LinkError":
         """The same error to raise once more."""
         return LinkError(self.code, self.detail, self.cause)
+
+
+def offline(cause: str) -> LinkError:
+    """E_OFFLINE of a connection that ended while it was made."""
+    return LinkError("E_OFFLINE", _ENDED[cause], cause)
+
+
+def timed_out(cause: str, timeout_ms: int) -> LinkError:
+    """The time for connect is over. cause: how far it came."""
+    if cause == CAUSE_UNREACHABLE:
+        return LinkError("E_OFFLINE", "the host does not answer within %d ms" % timeout_ms, cause)
+    return LinkError("E_TIMEOUT", "no answer %s within %d ms" % ("in TLS" if cause == CAUSE_TLS else "to CONNECT", timeout_ms), cause)
 
 
 class Tls:
@@ -93,7 +120,7 @@ class Tls:
 
 
 class LinkSettings:
-    """host: a name, or a numeric address (the only form that never blocks on a microcontroller); client_id: 1..64 characters;
+    """host: a numeric address; a name only where there is no network device to resolve it (decision 0009); client_id: 1..64 characters;
     keepalive_s: 2..65535, within which a dead connection is noticed; tls: None for plain TCP.
     """
 

@@ -15,6 +15,10 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from firmware_agent.links.link import (
+    CAUSE_BROKER,
+    CAUSE_REFUSED,
+    CAUSE_TLS,
+    CAUSE_UNREACHABLE,
     CUT_PAYLOAD_BYTES,
     MAX_INCOMING_BYTES,
     MAX_TOPIC_BYTES,
@@ -23,6 +27,8 @@ from firmware_agent.links.link import (
     Message,
     check_publication,
     check_topic,
+    offline,
+    timed_out,
 )
 from firmware_agent.links.tcp_cpython import is_tls_error, tls_cause, tls_context
 
@@ -77,7 +83,7 @@ class MqttPahoLink:
             client.loop_start()
             await self._clock.wait_for(self._answered.wait(), timeout_ms)
         except OSError as failure:
-            self._close(LinkError("E_TIMEOUT", "no connection within %d ms" % timeout_ms))
+            self._close(timed_out(client.reached, timeout_ms))
             raise self._error from failure
         finally:
             if not self._connected:
@@ -217,6 +223,7 @@ class _Client(paho.Client):
         self._leaving = False
         self._open_socket: socket.socket | None = None
         self._tls_alert: str = ""
+        self.reached = CAUSE_UNREACHABLE  # how far it has come, as the cause it would fail with
         self.connect_timeout = timeout_ms / 1000
         if settings.tls is not None and context is not None:
             self.tls_set_context(_NamedServer(self, context, settings.tls.server_name))  # type: ignore[arg-type]
@@ -256,10 +263,12 @@ class _Client(paho.Client):
             code = super().loop_forever(timeout, retry_first_connection=False)
             if self._tls_alert:
                 error = LinkError("E_TLS", self._tls_alert)
+            elif self.reached and code not in _ENDINGS:
+                error = offline(self.reached)
             else:
                 error = LinkError(*_ENDINGS.get(code, ("E_OFFLINE", "closed by the broker")))
         except (OSError, ValueError, IndexError, struct.error) as failure:
-            error = _translated(failure, self.is_connected())
+            error = self._translated(failure)
         if self._open_socket is not None:
             self._open_socket.close()  # paho leaves it open after an exception
         self._tell(self._link.ended, self, error)
@@ -291,6 +300,7 @@ class _Client(paho.Client):
             self._abandoned = True  # the event loop is closed: nobody is left to tell
 
     def _on_open(self, client: "Any", userdata: "Any", connection: "Any") -> None:
+        self.reached = CAUSE_BROKER
         self.adopt(connection)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -302,6 +312,7 @@ class _Client(paho.Client):
         if reason.is_failure:
             self._tell(self._link.ended, self, LinkError("E_REFUSED", str(reason)))
         else:
+            self.reached = ""
             self._tell(self._link.opened, self, flags.session_present)
 
     def _on_arrived(self, client: "Any", userdata: "Any", message: "Any") -> None:
@@ -325,6 +336,22 @@ class _Client(paho.Client):
         if "[SSL" in text:  # with TLS 1.3 a refused certificate shows at the first read, and paho tells of it here only
             self._tls_alert = text
 
+    def _translated(self, error: Exception) -> LinkError:
+        """What ended the loop, as the link's error."""
+        if isinstance(error, socket.gaierror):
+            return LinkError("E_RESOLVE", str(error))
+        if self.reached == CAUSE_UNREACHABLE and isinstance(error, OSError):
+            return offline(CAUSE_REFUSED if isinstance(error, ConnectionRefusedError) else CAUSE_UNREACHABLE)
+        if isinstance(error, TimeoutError):
+            return timed_out(self.reached, int(self.connect_timeout * 1000))
+        if not self.reached and not isinstance(error, OSError):
+            return LinkError("E_PROTOCOL", "the broker sent what is not MQTT: %s" % error)
+        if is_tls_error(error):
+            return LinkError("E_TLS", str(error), tls_cause(error))
+        if isinstance(error, OSError):
+            return offline(self.reached) if self.reached else LinkError("E_OFFLINE", "connection failed: %s" % error)
+        return LinkError("E_PROTOCOL", "the broker sent what is not MQTT: %s" % error)
+
 
 class _NamedServer:
     """Stands where paho wants an SSLContext, so that the certificate is held to the name it must have, not to where it is reached."""
@@ -337,6 +364,7 @@ class _NamedServer:
         self._name = name
 
     def wrap_socket(self, connection: socket.socket, server_hostname: str, do_handshake_on_connect: bool) -> ssl.SSLSocket:
+        self._client.reached = CAUSE_TLS
         wrapped = self._context.wrap_socket(connection, server_hostname=self._name, do_handshake_on_connect=False)
         self._client.adopt(wrapped)
         return wrapped
@@ -359,17 +387,3 @@ def _drain(connection: socket.socket) -> None:
             pass
     except OSError:
         pass  # it was closed, or the broker is slow
-
-
-def _translated(error: Exception, connected: bool) -> LinkError:
-    if isinstance(error, socket.gaierror):
-        return LinkError("E_RESOLVE", str(error))
-    if isinstance(error, TimeoutError):
-        return LinkError("E_TIMEOUT", "no connection in time")
-    if connected and not isinstance(error, OSError):
-        return LinkError("E_PROTOCOL", "the broker sent what is not MQTT: %s" % error)
-    if is_tls_error(error):
-        return LinkError("E_TLS", str(error), tls_cause(error))
-    if isinstance(error, OSError):
-        return LinkError("E_OFFLINE", "connection failed: %s" % error)
-    return LinkError("E_PROTOCOL", "the broker sent what is not MQTT: %s" % error)

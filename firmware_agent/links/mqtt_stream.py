@@ -9,6 +9,10 @@ import errno
 
 from firmware_agent.compat import tcp
 from firmware_agent.links.link import (
+    CAUSE_BROKER,
+    CAUSE_REFUSED,
+    CAUSE_TLS,
+    CAUSE_UNREACHABLE,
     CUT_PAYLOAD_BYTES,
     MAX_INCOMING_BYTES,
     MAX_TOPIC_BYTES,
@@ -17,6 +21,8 @@ from firmware_agent.links.link import (
     Message,
     check_publication,
     check_topic,
+    offline,
+    timed_out,
 )
 
 TYPE_CHECKING = False
@@ -149,6 +155,7 @@ class MqttStreamLink:
         self._turn = asyncio.Lock()  # one publication or subscription at a time
         self._head = bytearray(2)
         self._identifier = 0
+        self._reached = CAUSE_UNREACHABLE  # how far connect has come, as the cause it would fail with
         self._number = 0  # of the connection: an acknowledgement belongs to one
         self._tasks: list[asyncio.Task[None]] = []
         self._stream: tcp.Stream | None = None
@@ -177,7 +184,7 @@ class MqttStreamLink:
         except LinkError as failure:
             error = failure
         except OSError:
-            error = LinkError("E_TIMEOUT", "no connection within %d ms" % timeout_ms)
+            error = timed_out(self._reached, timeout_ms)
         finally:
             if kept is None:
                 self._close(error)
@@ -224,16 +231,18 @@ class MqttStreamLink:
         kept = None
         error = None
         try:
-            stream = await tcp.open_stream(self._clock, settings.host, settings.port, settings.tls)
+            self._reached = CAUSE_UNREACHABLE
+            connection = await tcp.open_socket(self._clock, settings.host, settings.port)
+            self._reached = CAUSE_BROKER if settings.tls is None else CAUSE_TLS
+            stream = await tcp.open_stream(connection, settings.tls)
             await stream.write(connect_packet(settings.client_id, settings.keepalive_s, will))
+            self._reached = CAUSE_BROKER
             first, remaining = await self._read_head(stream)
             kept = parse_connack(first, await self._read_body(stream, remaining))
         except tcp.ResolveError:
             error = LinkError("E_RESOLVE", settings.host)
         except (OSError, ValueError, LinkError) as failure:
-            error = translated(failure)
-            if error.code == "E_OFFLINE" and stream is not None:
-                error = LinkError("E_OFFLINE", "closed before the broker answered, as for a certificate that it refuses")
+            error = self._not_opened(failure)
         finally:
             if kept is None and stream is not None:
                 stream.close()
@@ -249,6 +258,14 @@ class MqttStreamLink:
         self._ended.clear()
         self._tasks = [asyncio.create_task(work(stream)) for work in (self._read, self._write, self._keep)]
         return kept
+
+    def _not_opened(self, failure: Exception) -> LinkError:
+        """What ended _open, as the link's error."""
+        if self._reached == CAUSE_UNREACHABLE:
+            refused = failure.args and failure.args[0] in (errno.ECONNREFUSED, errno.ECONNRESET)
+            return offline(CAUSE_REFUSED if refused else CAUSE_UNREACHABLE)
+        error = translated(failure)
+        return offline(self._reached) if error.code == "E_OFFLINE" else error
 
     def _close(self, error: LinkError) -> None:
         """End the connection and tell whoever waits. Nothing to do when it has ended already."""

@@ -6,7 +6,7 @@ import socket
 import ssl
 import tempfile
 
-from firmware_agent.links.link import CAUSE_DATE
+from firmware_agent.links.link import CAUSE_AUTHORITY, CAUSE_DATE, CAUSE_NAME
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,18 +47,37 @@ class Stream:
         self._writer.transport.abort()
 
 
-async def open_stream(clock: "Clock", host: str, port: int, tls: "Tls | None") -> Stream:
-    """Connect, with the TLS handshake made. asyncio sets TCP_NODELAY by itself.
-
-    Raises ResolveError, OSError (ssl.SSLError among them), ValueError (TLS: no certificate, no key).
-    """
-    context = None if tls is None else tls_context(tls)
+async def open_socket(clock: "Clock", host: str, port: int) -> socket.socket:
+    """A TCP connection. Raises ResolveError, OSError."""
+    connection = socket.socket()
+    done = False
     try:
-        reader, writer = await asyncio.open_connection(
-            host, port, ssl=context, server_hostname=None if tls is None else tls.server_name
-        )
+        connection.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(connection, (host, port))
+        done = True
     except socket.gaierror as error:
         raise ResolveError(str(error)) from error
+    finally:
+        if not done:
+            connection.close()
+    return connection
+
+
+async def open_stream(connection: socket.socket, tls: "Tls | None") -> Stream:
+    """A stream over a TCP connection, with the TLS handshake made. asyncio sets TCP_NODELAY by itself.
+
+    Raises OSError (ssl.SSLError among them), ValueError (TLS: no certificate, no key). Whatever it raises, the connection is closed.
+    """
+    done = False
+    try:
+        context = None if tls is None else tls_context(tls)
+        reader, writer = await asyncio.open_connection(
+            sock=connection, ssl=context, server_hostname=None if tls is None else tls.server_name
+        )
+        done = True
+    finally:
+        if not done:
+            connection.close()
     # drain returns when the network has it all. Not high=0: asyncio's TLS (3.11) pauses the writer at `high`, then also when it is empty.
     writer.transport.set_write_buffer_limits(high=1, low=0)
     return Stream(reader, writer)
@@ -99,12 +118,12 @@ def is_tls_error(error: Exception) -> bool:
 
 
 def tls_cause(error: Exception) -> str:
-    """'date', 'name', 'authority' where the verification says so, else ''."""
+    """CAUSE_DATE, CAUSE_NAME or CAUSE_AUTHORITY where the verification says so, else ''."""
     if isinstance(error, ssl.SSLCertVerificationError):
         if error.verify_code in _DATE_CODES:
             return CAUSE_DATE
         if error.verify_code in _NAME_CODES:
-            return "name"
+            return CAUSE_NAME
         if error.verify_code in _AUTHORITY_CODES:
-            return "authority"
+            return CAUSE_AUTHORITY
     return ""

@@ -6,7 +6,7 @@ import select
 import socket
 import ssl
 
-from firmware_agent.links.link import CAUSE_DATE
+from firmware_agent.links.link import CAUSE_AUTHORITY, CAUSE_DATE, CAUSE_NAME
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,12 +50,8 @@ class Stream:
         self._connection.close()
 
 
-async def open_stream(clock: "Clock", host: str, port: int, tls: "Tls | None") -> Stream:
-    """Connect; on this runtime the TLS handshake is made by the first write.
-
-    Raises ResolveError, OSError, ValueError (TLS: no certificate, no key). A cancelled call leaves nothing open.
-    """
-    context = None if tls is None else _context(tls)
+async def open_socket(clock: "Clock", host: str, port: int) -> "Any":
+    """A TCP connection. Raises ResolveError, OSError. A cancelled call leaves nothing open."""
     address = None
     try:
         # Blocks while a name is looked up, not for a numeric address: MicroPython has no other way.
@@ -76,8 +72,22 @@ async def open_stream(clock: "Clock", host: str, port: int, tls: "Tls | None") -
             if error.args[0] != errno.EINPROGRESS:
                 raise
         await _connected(clock, connection)
-        if context is not None and tls is not None:
-            connection = context.wrap_socket(connection, server_hostname=tls.server_name, do_handshake_on_connect=False)
+        done = True
+    finally:
+        if not done:
+            connection.close()
+    return connection
+
+
+async def open_stream(connection: "Any", tls: "Tls | None") -> Stream:
+    """A stream over a TCP connection; on this runtime the TLS handshake is made by the first write.
+
+    Raises OSError, ValueError (TLS: no certificate, no key). Whatever it raises, the connection is closed.
+    """
+    done = False
+    try:
+        if tls is not None:
+            connection = _context(tls).wrap_socket(connection, server_hostname=tls.server_name, do_handshake_on_connect=False)
             connection.setblocking(False)
         done = True
     finally:
@@ -87,7 +97,7 @@ async def open_stream(clock: "Clock", host: str, port: int, tls: "Tls | None") -
 
 
 async def _connected(clock: "Clock", connection: "Any") -> None:
-    """Wait until the TCP handshake is over. Raises OSError(ECONNREFUSED)."""
+    """Wait until the TCP handshake is over. Raises OSError, with the number of what ended it."""
     poll = select.poll()
     poll.register(connection, select.POLLOUT)
     events = poll.poll(0)
@@ -95,7 +105,10 @@ async def _connected(clock: "Clock", connection: "Any") -> None:
         await clock.sleep_ms(CONNECT_POLL_MS)
         events = poll.poll(0)
     if events[0][1] & (select.POLLERR | select.POLLHUP):
-        raise OSError(errno.ECONNREFUSED)
+        # There is no getsockopt for SO_ERROR. The first recv raises it, on Linux as on lwIP (which has ECONNRESET for a refusal, and
+        # ECONNABORTED when nobody answered).
+        connection.recv(1)
+        raise OSError(errno.ECONNABORTED)
 
 
 def _context(tls: "Tls") -> "Any":
@@ -117,12 +130,12 @@ def is_tls_error(error: Exception) -> bool:
 
 
 def tls_cause(error: Exception) -> str:
-    """'date', 'name', 'authority' where the texts of mbedtls_x509_crt_verify_info say so, else ''."""
+    """CAUSE_DATE, CAUSE_NAME or CAUSE_AUTHORITY where the texts of mbedtls_x509_crt_verify_info say so, else ''."""
     text = str(error)
     if "expired" in text or "future" in text:
         return CAUSE_DATE
     if "Common Name" in text:
-        return "name"
+        return CAUSE_NAME
     if "not correctly signed" in text:
-        return "authority"
+        return CAUSE_AUTHORITY
     return ""

@@ -82,8 +82,8 @@ KINDS = (
         False,
         "Result of a self-test run.",
         (
-            Field(1, "plan", TEXT, True, "power_on, full"),
-            Field(2, "results", LIST, True, "each [phase, outcome, error number, cause, duration in ms]"),
+            Field(1, "plan", TEXT, True, "power_on, daily, full, reactivation, device.<device>"),
+            Field(2, "results", LIST, True, "each [phase, outcome, duration in ms, cause, error number, detail]; zeros at the end left out"),
             Field(3, "mode", TEXT, True, "as in state"),
             Field(4, "firmware", TEXT, True, "version of the agent"),
             Field(5, "board", TEXT, True, "the board's id"),
@@ -99,7 +99,7 @@ KINDS = (
         False,
         "Something that happened, told at once.",
         (
-            Field(1, "name", TEXT, True, "store_damaged"),
+            Field(1, "name", TEXT, True, "store_damaged, safe_mode, signed_on, sign_on_refused, technician_confirmed"),
             Field(2, "detail", TEXT, False, "one short sentence, without personal data"),
         ),
     ),
@@ -147,6 +147,15 @@ KINDS = (
         ),
     ),
     Kind(
+        7,
+        "inquiry",
+        UP,
+        "inquiry",
+        False,
+        "Asks whether the acquirer is there; sent by a self-test, and never queued.",
+        (Field(1, "nonce", BYTES, True, "8 random bytes"),),
+    ),
+    Kind(
         16,
         "order",
         DOWN,
@@ -154,12 +163,14 @@ KINDS = (
         False,
         "An order of the acquirer.",
         (
-            Field(1, "action", TEXT, True, "suspend, lift, self_test"),
+            Field(1, "action", TEXT, True, "suspend, lift, self_test, revoke_badge"),
             Field(2, "reason", TEXT, False, "suspend, lift: code of the reason"),
             Field(3, "until", UINT, False, "suspend: expected restore time, Unix seconds"),
             Field(4, "case", TEXT, False, "suspend: case number, at most %d characters" % MAX_CASE, MAX_CASE),
             Field(5, "note", TEXT, False, "suspend: in the acquirer's words, at most %d characters" % MAX_NOTE, MAX_NOTE),
             Field(6, "probation_s", UINT, False, "lift: length of the probation that follows"),
+            Field(7, "plan", TEXT, False, "self_test: daily (where it is left out), full, reactivation, device.<device>", MAX_CASE),
+            Field(8, "badge", TEXT, False, "revoke_badge: number of a technician's badge, which opens nothing more", MAX_CASE),
         ),
     ),
     Kind(
@@ -187,6 +198,15 @@ KINDS = (
             Field(2, "certificate", BYTES, True, "X.509 of the signing key, DER"),
             Field(3, "transport_certificate", BYTES, True, "X.509 of the TLS key, DER"),
         ),
+    ),
+    Kind(
+        19,
+        "answer",
+        DOWN,
+        "answer",
+        False,
+        "Answer to the latest inquiry; its iat is the acquirer's time.",
+        (Field(1, "nonce", BYTES, True, "as in the inquiry"),),
     ),
 )
 

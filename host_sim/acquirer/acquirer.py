@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -17,6 +18,7 @@ from firmware_agent.messages.cose import CoseError, key_id, parse, sign, verify
 from firmware_agent.messages.schema import KINDS, LINK_LOST, UP, Claims, SchemaError, kind_named, topic
 from firmware_agent.state.machine import REVIEW_APPROVED
 from hal.drivers.software_key import SoftwareKey
+from host_sim.firmware import signed_manifest
 from host_sim.pki import TestAuthority
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ SEEN_SEQUENCES = 1024  # how far back duplicates are recognised, per terminal
 class Outgoing:
     """A signed message on its way to a terminal. name: what its receipt calls it."""
 
+    kind: str
     where: str
     message: bytes
     name: bytes
@@ -113,6 +116,8 @@ class Acquirer:
         self._told = told
         self._link: Link | None = None
         self._changed = asyncio.Condition()
+        self._goes_on = asyncio.Event()
+        self._goes_on.set()
 
     def enrol(self, terminal: str, public_key: bytes) -> Account:
         """A terminal whose first key was taken over at the factory."""
@@ -120,10 +125,21 @@ class Acquirer:
         self.accounts[terminal] = account
         return account
 
+    def hang(self, on: bool) -> None:
+        """It takes no message and sends none, as a process that hangs with its connection open; or it goes on, with what came meanwhile."""
+        if on:
+            self._goes_on.clear()
+        else:
+            self._goes_on.set()
+
     @property
     def verified(self) -> int:
         """How many messages of terminals were verified."""
         return sum(account.verified for account in self.accounts.values())
+
+    async def firmware_manifest(self, device: Path) -> bytes:
+        """The signed list of the files in that folder, for a device whose program they are."""
+        return await signed_manifest(device, self._element, SLOT, self.public_key)
 
     # The connection.
 
@@ -148,6 +164,7 @@ class Acquirer:
         try:
             while True:
                 message = await link.receive()
+                await self._goes_on.wait()
                 await self.handle(message)
                 await link.acknowledge(message)
         finally:
@@ -201,6 +218,8 @@ class Acquirer:
             self._changed.notify_all()
         if claims.kind.name == "application" and claims.text("purpose") == "registration":
             await self._issue(account, claims)
+        if claims.kind.name == "inquiry":
+            await self._answer_inquiry(account, claims)
         if claims.kind.name == "receipt" and account.outgoing and claims.octets("of") == account.outgoing[0].name:
             account.outgoing.pop(0)
             await self._transmit(account)
@@ -212,7 +231,7 @@ class Acquirer:
         name = claims.kind.name
         if name == "state":
             account.take_state(claims)
-        else:
+        elif name != "inquiry":
             kept = {"report": account.reports, "test": account.tests, "event": account.events}
             kept.update({"application": account.applications, "receipt": account.receipts})
             kept[name].append(body)
@@ -244,7 +263,7 @@ class Acquirer:
     async def send(self, kind: str, terminal: str, fields: dict[str, Any]) -> bytes:
         """Sign a message and send it until the terminal's receipt is here. Gives the name that the receipt carries."""
         where, message = await self.signed(kind, terminal, fields)
-        outgoing = Outgoing(where, message, sha256(message).digest()[:16])
+        outgoing = Outgoing(kind, where, message, sha256(message).digest()[:16])
         account = self.accounts[terminal]
         account.outgoing.append(outgoing)
         if account.outgoing[0] is outgoing:
@@ -253,7 +272,7 @@ class Acquirer:
 
     async def _transmit(self, account: Account) -> None:
         """Send the oldest message that has no receipt yet. Without a connection nothing is lost: it is sent again."""
-        if account.outgoing:
+        if account.outgoing and self._goes_on.is_set():
             account.last_sent = account.outgoing[0]
             account.last_sent_at = asyncio.get_running_loop().time()
             with contextlib.suppress(LinkError):
@@ -304,6 +323,11 @@ class Acquirer:
         assert receipt is not None
         return receipt
 
+    async def _answer_inquiry(self, account: Account, claims: Claims) -> None:
+        """Only the latest inquiry is of interest: an answer to an earlier one that has not been sent yet gives way."""
+        account.outgoing[1:] = [outgoing for outgoing in account.outgoing[1:] if outgoing.kind != "answer"]
+        await self.send("answer", account.terminal, {"nonce": claims.octets("nonce")})
+
     async def _issue(self, account: Account, claims: Claims) -> None:
         """Certificates for a terminal's new keys: the application was signed by the key that it replaces."""
         if not account.may_register:
@@ -338,6 +362,8 @@ def _summary(name: str, body: dict[str, Any]) -> str:
         return f"receipt {body['result']}" + (f" ({body['refusal']})" if "refusal" in body else "")
     if name == "application":
         return f"application {body['application']} for {body['purpose']}"
+    if name == "inquiry":
+        return "inquiry"
     if name == "test":
         return f"function test {body['name']} {body['outcome']}"
     return f"{name} {body}"

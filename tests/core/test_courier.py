@@ -21,6 +21,7 @@ from firmware_agent.messages.schema import Claims, down_topics
 from firmware_agent.store import StoreError
 from hal.errors import E_FAILURE, DeviceError
 from tests.core.parts import Flash, Time
+from tests.core.support import raises_in
 from tests.core.terminal_parts import ACQUIRER, TERMINAL, boot, identity, provisioned
 
 
@@ -38,6 +39,7 @@ class Broker:
         self.subscribe_ms = 0
         self.publish_ms = 1
         self.fail_publish = []  # of each publication to come: None, or the LinkError that it ends with after it arrived
+        self.heard = lambda claims: None  # told of each message that is published and acknowledged
         self.keeps_ms = None  # a connection is ended so long after it was made
 
     def happened(self, what):
@@ -117,6 +119,7 @@ class FakeLink:
         claims = Claims.from_map(decode(parse(payload).payload))
         assert topic.split("/")[2:4] == [ACQUIRER, TERMINAL]
         self.broker.delivered.append((claims.kind.name, claims.text("detail") or claims.sequence, retain))
+        self.broker.heard(claims)
 
     async def receive(self):
         while True:
@@ -147,6 +150,15 @@ class Network:
         return self.joined
 
 
+def drawing(drawn):
+    """As `random` of a secure element that always draws the same."""
+
+    async def random(length):
+        return drawn
+
+    return random
+
+
 class Scene:
     """A terminal with its courier and its broker, run by `play`."""
 
@@ -158,10 +170,18 @@ class Scene:
         asyncio.run(self.terminal.hal.secure_element.generate_key(0))
         for key in self.terminal.outbox.waiting():
             self.terminal.outbox.remove(key)
-        self.terminal.hal.secure_element.random = lambda length: bytes(length)  # the shortest of each spread
+        self.terminal.hal.secure_element.random = drawing(bytes(4))  # the shortest of each spread
         self.broker = Broker(self.time)
         self.arrived = []
-        self.courier = Courier(self.terminal, lambda: FakeLink(self.broker, self.terminal.identity.certificate), self.arrive)
+        self.look_up_ms = 0
+        self.resolve_error = None
+        self.courier = Courier(self.terminal, self.make_link, self.arrive)
+
+    async def make_link(self):
+        await self.time.sleep_ms(self.look_up_ms)
+        if self.resolve_error is not None:
+            raise self.resolve_error.fresh()
+        return FakeLink(self.broker, self.terminal.identity.certificate)
 
     async def arrive(self, message):
         self.arrived.append(message.payload)
@@ -243,7 +263,7 @@ def test_what_waits_survives_a_boot():
     scene = Scene()
     scene.queue("1", "2")
     scene.terminal = boot(scene.flash, scene.time)
-    scene.courier = Courier(scene.terminal, lambda: FakeLink(scene.broker, b""), scene.arrive)
+    scene.courier = Courier(scene.terminal, scene.make_link, scene.arrive)
     scene.play(scene.for_ms(500))
     assert scene.details() == ["1", "2"]
 
@@ -280,7 +300,7 @@ def test_back_off_is_spread_over_half_to_all_of_a_step():
     found = []
     for drawn in (b"\x00\x00\x00\x00", b"\x00\x00\x00\x64", b"\x00\x00\x01\x90"):
         scene = Scene()
-        scene.terminal.hal.secure_element.random = lambda length, drawn=drawn: drawn
+        scene.terminal.hal.secure_element.random = drawing(drawn)
         scene.broker.connect_error = LinkError("E_OFFLINE", "nobody listens")
         scene.play(scene.for_ms(3000))
         found.append(gaps(scene)[0])
@@ -375,7 +395,7 @@ def test_a_message_is_acknowledged_after_it_was_handled():
         await scene.for_ms(300)
         scene.broker.happened("handled " + message.payload)
 
-    scene.courier = Courier(scene.terminal, lambda: FakeLink(scene.broker, b""), slowly)
+    scene.courier = Courier(scene.terminal, scene.make_link, slowly)
 
     async def program():
         await scene.for_ms(100)
@@ -399,7 +419,7 @@ def test_a_message_that_could_not_be_kept_is_not_acknowledged_and_comes_again():
                 raise failure
             scene.arrived.append(message.payload)
 
-        scene.courier = Courier(scene.terminal, lambda scene=scene: FakeLink(scene.broker, b""), fails_once)
+        scene.courier = Courier(scene.terminal, scene.make_link, fails_once)
 
         async def program(scene=scene):
             await scene.for_ms(100)
@@ -422,7 +442,7 @@ def test_a_link_that_is_lost_while_a_message_is_handled_brings_it_again():
         await scene.for_ms(300)
         scene.arrived.append(message.payload)
 
-    scene.courier = Courier(scene.terminal, lambda: FakeLink(scene.broker, b""), slowly)
+    scene.courier = Courier(scene.terminal, scene.make_link, slowly)
 
     async def program():
         await scene.for_ms(100)
@@ -556,8 +576,101 @@ def test_a_terminal_that_is_switched_off_in_order_leaves_no_will():
 def test_why_the_last_connection_failed_is_kept_for_the_screen():
     scene = Scene()
     scene.broker.connect_error = LinkError("E_TLS", "not yet valid", "date")
-    scene.play(scene.for_ms(3000))
-    assert scene.terminal.link_cause == "date" and not scene.terminal.online
-    scene.broker.connect_error = LinkError("E_OFFLINE", "nobody listens")
-    scene.play(scene.for_ms(60000))
-    assert scene.terminal.link_cause == ""
+
+    async def program():
+        await scene.for_ms(3000)
+        assert scene.terminal.link_cause == "date" and not scene.terminal.online
+        scene.broker.connect_error = LinkError("E_OFFLINE", "closed")
+        await scene.for_ms(60000)
+        assert scene.terminal.link_cause == ""
+
+    scene.play(program())
+
+
+def test_a_name_without_an_address_fails_as_a_connection_does():
+    scene = Scene()
+    scene.queue("1")
+    scene.resolve_error = LinkError("E_RESOLVE", "no such name")
+
+    async def program():
+        error = await scene.courier.attempt(1000)
+        assert error.code == "E_RESOLVE" and scene.broker.links == []
+        scene.resolve_error = None
+        await scene.for_ms(5000)
+
+    scene.play(program())
+    assert scene.details() == ["1"]
+
+
+def test_an_attempt_that_is_asked_for_ends_the_back_off_once_and_does_not_shorten_the_next_ones():
+    scene = Scene()
+    scene.broker.connect_error = LinkError("E_OFFLINE", "nobody listens", "refused")
+
+    async def program():
+        await scene.for_ms(300000)  # the back-off is at its longest
+        last_ms = scene.broker.at("failed")[-1]
+        assert scene.time.now_ms - last_ms > 100 and last_ms + BACK_OFF_MAX_MS // 2 - scene.time.now_ms > 100
+        attempts = len(scene.broker.links)
+        error = await scene.courier.attempt(10000)
+        assert (error.code, error.cause) == ("E_OFFLINE", "refused")
+        assert len(scene.broker.links) == attempts + 1 and scene.broker.at("failed")[-1] == scene.time.now_ms
+        await scene.for_ms(BACK_OFF_MAX_MS // 2 - 100)
+        assert len(scene.broker.links) == attempts + 1
+
+    scene.play(program())
+
+
+def test_the_attempt_under_way_is_the_one_that_counts():
+    scene = Scene()
+    scene.broker.connect_error = LinkError("E_TIMEOUT", "no answer", "broker")
+    scene.broker.connect_ms = 10000
+
+    async def program():
+        await scene.for_ms(5000)
+        error = await scene.courier.attempt(20000)
+        assert error.cause == "broker" and scene.time.now_ms == 10000
+        await scene.for_ms(BACK_OFF_MIN_MS // 2 - 100)
+        assert len(scene.broker.links) == 1  # and no further one was made for it
+
+    scene.play(program())
+
+
+def test_an_attempt_tells_that_the_terminal_is_online_and_how_long_it_took():
+    scene = Scene()
+    scene.look_up_ms = 300
+    scene.broker.connect_ms = 500
+
+    async def program():
+        assert await scene.courier.attempt(10000) is None
+        assert scene.terminal.online and scene.courier.connect_ms == 800
+        assert await scene.courier.attempt(10000) is None
+
+    scene.play(program())
+    assert len(scene.broker.links) == 1
+
+
+def test_an_attempt_has_a_limit():
+    scene = Scene()
+    scene.broker.connect_ms = CONNECT_TIMEOUT_MS
+
+    async def program():
+        error = await scene.courier.attempt(1000)
+        assert error.code == "E_TIMEOUT" and scene.time.now_ms == 1000
+
+    scene.play(program())
+
+
+def test_an_inquiry_overtakes_what_is_queued_and_is_never_queued_itself():
+    scene = Scene()
+
+    async def program():
+        await raises_in(LinkError, scene.courier.inquire(b"12345678", 1000))
+        await scene.for_ms(500)
+        sent_ms = await scene.courier.inquire(b"12345678", 1000)
+        assert scene.time.now_ms - sent_ms == scene.broker.publish_ms
+        scene.broker.lose()
+        await raises_in(LinkError, scene.courier.inquire(b"12345678", 1000))
+
+    scene.play(program())
+    assert [name for name, _, _ in scene.broker.delivered] == ["state", "inquiry"]
+    assert scene.terminal.outbox.waiting() == []

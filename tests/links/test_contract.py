@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware_agent.links.link import CUT_PAYLOAD_BYTES, LinkSettings, Tls
+from firmware_agent.links.link import CAUSE_AUTHORITY, CAUSE_DATE, CAUSE_NAME, CUT_PAYLOAD_BYTES, LinkError, LinkSettings, Tls
 from firmware_agent.links.mqtt_paho import MqttPahoLink
 from firmware_agent.messages.schema import topic
 from host_sim.brokers import MosquittoBroker
@@ -68,7 +68,7 @@ class Scene:
     async def __aenter__(self) -> Scene:
         await self.broker.start()
         self.stack.push_async_callback(self.broker.stop)
-        self.uplink = Uplink(self.broker.port)
+        self.uplink = Uplink(self.broker.port, self.authority)
         await self.uplink.start()
         self.stack.push_async_callback(self.uplink.stop)
         return self
@@ -212,10 +212,78 @@ def test_a_key_that_is_none_is_a_tls_error(play: Play) -> None:
     play(scenario)
 
 
-def test_a_broker_that_is_down_is_offline(play: Play) -> None:
+def why(error: LinkError) -> tuple[str, str]:
+    return error.code, error.cause
+
+
+def test_a_broker_that_is_down_behind_a_relay_is_offline(play: Play) -> None:
     async def scenario(scene: Scene) -> None:
         await scene.broker.stop()
-        assert (await error_of((await scene.terminal()).connect(TIMEOUT_MS))).code == "E_OFFLINE"
+        assert why(await error_of((await scene.terminal()).connect(TIMEOUT_MS))) == ("E_OFFLINE", "tls")
+
+    play(scenario)
+
+
+def test_a_port_on_which_nobody_listens_is_refused(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.uplink.fault("port_closed")
+        link = await scene.terminal()
+        assert why(await error_of(link.connect(TIMEOUT_MS))) == ("E_OFFLINE", "refused")
+        scene.uplink.fault("port_closed", False)
+        await link.connect(TIMEOUT_MS)
+
+    play(scenario)
+
+
+def test_a_host_that_does_not_answer_is_unreachable(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.uplink.fault("host_unreachable")
+        link = await scene.terminal()
+        assert why(await error_of(link.connect(300))) == ("E_OFFLINE", "unreachable")
+        scene.uplink.fault("host_unreachable", False)
+        await link.connect(TIMEOUT_MS)
+
+    play(scenario)
+
+
+def test_a_broker_that_is_silent_in_tls_and_one_that_is_silent_after_it_are_told_apart(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        link = await scene.terminal()
+        scene.uplink.black_hole()
+        assert why(await error_of(link.connect(500))) == ("E_TIMEOUT", "tls")
+        scene.uplink.restore()
+        scene.uplink.fault("broker_silent")
+        assert why(await error_of(link.connect(500))) == ("E_TIMEOUT", "broker")
+        scene.uplink.fault("broker_silent", False)
+        await link.connect(TIMEOUT_MS)
+
+    play(scenario)
+
+
+def test_a_broker_that_refuses_says_so_in_its_answer(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.uplink.fault("broker_refuses")
+        assert why(await error_of((await scene.terminal()).connect(TIMEOUT_MS))) == ("E_REFUSED", "")
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        ("tls_wrong_name", CAUSE_NAME),
+        ("tls_wrong_authority", CAUSE_AUTHORITY),
+        ("tls_expired", CAUSE_DATE),
+        ("tls_not_yet_valid", CAUSE_DATE),
+    ],
+)
+def test_what_is_wrong_with_a_certificate_is_told(play: Play, fault: str, cause: str) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.uplink.fault(fault)
+        link = await scene.terminal()
+        assert why(await error_of(link.connect(TIMEOUT_MS))) == ("E_TLS", cause)
+        scene.uplink.fault(fault, False)
+        await link.connect(TIMEOUT_MS)
 
     play(scenario)
 

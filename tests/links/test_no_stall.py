@@ -46,7 +46,7 @@ def test_a_black_hole_does_not_stall_the_terminal(authority: TestAuthority, secu
     with full_backlog() as port:
         assert hangs(port), "the system answers a connection to a full backlog: the test would prove nothing"
         code, turns, silent = asyncio.run(turns_while_connecting(port, client_tls(authority) if secured else None))
-    assert code == "E_TIMEOUT"
+    assert code == "E_OFFLINE"
     assert turns >= LEAST_TURNS
     assert silent <= MOST_SILENT_TENTHS
 
