@@ -3,65 +3,120 @@
 import asyncio
 
 from firmware_agent import VERSION
-from firmware_agent.flows.counter import Counter
+from firmware_agent.boot_guard import (
+    CAUSE_BOOT_LOOP,
+    CAUSE_BROWNOUT,
+    SETTLED_MS,
+    STAGE_DEVICES,
+    STAGE_GOOD,
+    STAGE_MEMORY,
+    STAGE_SETTLED,
+    STAGE_WORK,
+)
 from firmware_agent.flows.selftest_pages import degraded_page
 from firmware_agent.flows.ui import Ui
 from firmware_agent.identity.identity import Identity, IdentityError
 from firmware_agent.identity.registration import RegistrationError, begin, renewed, writes
-from firmware_agent.links.access import join
+from firmware_agent.identity.technician import revocation
+from firmware_agent.links.access import address_of, join
 from firmware_agent.links.link import LinkSettings, Tls
+from firmware_agent.links.path import Path
 from firmware_agent.messages.cbor import encode
 from firmware_agent.messages.courier import Courier
 from firmware_agent.messages.inbound import RESULT_GOOD, Judge, Verdict
 from firmware_agent.messages.schema import down_topics
-from firmware_agent.selftest.engine import run_plan
-from firmware_agent.selftest.phases import power_on_plan
+from firmware_agent.selftest.diagnosis import diagnose_all
+from firmware_agent.selftest.engine import run_phases
+from firmware_agent.selftest.plans import DAILY, POWER_ON, PlanError, plan_phases
+from firmware_agent.selftest.run import daily_is_due
+from firmware_agent.selftest.subject import Subject
 from firmware_agent.settings import DEFAULTS, Settings
 from firmware_agent.state.machine import (
+    IN_SERVICE,
     PROBATION,
     RECOVERING,
     REVIEW_ANSWERS,
     STEP_REGISTRATION,
+    SUSPENDED,
+    FaultCleared,
     Lifted,
     Registered,
     ReviewAnswered,
     Suspended,
     TimePassed,
 )
-from firmware_agent.state.reasons import ACTOR_HOST, Reason, reason_kind
+from firmware_agent.state.reasons import ACTOR_HOST, ACTOR_POI, Reason, reason_kind
 from firmware_agent.store import Store, StoreError
 from firmware_agent.terminal import KEY_HIGHEST, KEY_WALL, Terminal
 from firmware_agent.texts import load
-from hal.errors import DeviceError
+from hal.device import HEALTH_FAIL, HEALTH_NOT_RUN, HEALTH_SUCCESS, Health
+from hal.errors import E_FAILURE, DeviceError
+from hal.hal import KINDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from firmware_agent.boot_guard import BootGuard
+    from firmware_agent.flows.counter import Counter
     from firmware_agent.links.link import Link, Message
     from firmware_agent.messages.schema import Claims
+    from firmware_agent.safe_mode import SafeMode
     from firmware_agent.selftest.phases import Result
     from firmware_agent.state.machine import Event
     from hal.clock import Clock
     from hal.hal import Hal
 
 HOUSEKEEPING_MS = 1000
+# What a safe mode brings up; and the network, unless the last safe mode did not hold.
+SAFE_KINDS = ("clock", "storage", "secure_element", "display", "keypad")
+FEED_MS = 1000  # how often the watchdog is fed
 RESTART_MS = 5000
 KEEPALIVE_S = 30
 
 
 class Agent:
-    """hal: built, not yet brought up; link_class: the Link of this runtime; log: takes one line for a technician."""
+    """hal: built, not yet brought up; link_class: the Link of this runtime; log: takes one line for a technician; guard: has counted this
+    start; reset: starts the terminal anew, and does not return.
+    """
 
-    def __init__(self, hal: "Hal", link_class: "Callable[[LinkSettings, Clock], Link]", log: "Callable[[str], None]") -> None:
+    def __init__(
+        self,
+        hal: "Hal",
+        link_class: "Callable[[LinkSettings, Clock], Link]",
+        log: "Callable[[str], None]",
+        guard: "BootGuard",
+        reset: "Callable[[], None]",
+    ) -> None:
         self._hal = hal
         self._link_class = link_class
         self._log = log
+        self._guard = guard
+        self._reset = reset
 
     async def run(self) -> None:
-        """Until it is cancelled. A terminal whose memory or identity cannot be read still tests its devices and says what is wrong."""
-        for error in await self._hal.bring_up():
+        """Until it is cancelled, under the eyes of the watchdog: an event loop that stands still for too long ends in a reset."""
+        watchdog = self._hal.watchdog
+        if watchdog is not None:
+            watchdog.start()
+        await asyncio.gather(self._feed(), self._serve())
+
+    async def _feed(self) -> None:
+        watchdog = self._hal.watchdog
+        while watchdog is not None:
+            watchdog.feed()
+            await self._hal.clock.sleep_ms(FEED_MS)
+
+    async def _serve(self) -> None:
+        """A terminal whose memory or identity cannot be read still tests its devices and says what is wrong."""
+        guard = self._guard
+        guard.reached(STAGE_DEVICES)
+        kinds: tuple[str, ...] = KINDS
+        if guard.safe:
+            kinds = SAFE_KINDS if guard.link_failed else SAFE_KINDS + ("network",)
+        for error in await self._hal.bring_up(kinds):
             self._log("bring-up %s" % error)
+        guard.reached(STAGE_MEMORY)
         store = Store(self._hal.storage)
         try:
             store.open()
@@ -70,22 +125,91 @@ class Agent:
             terminal.booted()
         except (StoreError, IdentityError, ValueError) as error:
             self._log("degraded %s" % error)
+            guard.reached(STAGE_WORK)
+            if guard.safe:
+                await self._run_safe_without_memory()
+                return
             await self._run_degraded("warning.not_provisioned" if isinstance(error, IdentityError) else "warning.storage")
             return
         self._log("boot %d firmware %s" % (terminal.boot_count, VERSION))
         settings = Settings(store)
         if self._hal.network is not None:
             self._hal.network.configure(settings.get("ssid"), settings.get("password"))
-        counter = Counter(terminal, Ui(self._hal, load(settings.language), self._log), settings)
+        guard.reached(STAGE_WORK)
+        ui = Ui(self._hal, load(settings.language), self._log)
+        checks: dict[str, Callable[[], Awaitable[Health]]] = {
+            "firmware": lambda: self._check_firmware(terminal),
+            "power": self._check_power,
+        }
+        counter = self._counter(ui, terminal, settings, checks)
         judge = Judge(self._hal.secure_element, terminal.identity.acquirer, terminal.identity.terminal, terminal.identity.acquirer_keys)
         courier = Courier(
             terminal,
-            lambda: self._link_class(link_settings(terminal.identity), self._hal.clock),
-            lambda message: self._arrived(terminal, judge, counter, courier, message),
+            lambda: self._make_link(terminal.identity),
+            lambda message: self._arrived(terminal, judge, counter, courier, path, message),
         )
-        await asyncio.gather(
-            self._keep_going(courier.run), self._keep_going(counter.run), self._keep_going(lambda: self._keep_house(terminal))
-        )
+        path = Path(terminal, courier)
+        checks["network.path"] = path.walk
+        tasks = [self._keep_going(counter.run), self._watch_start(counter, terminal)]
+        if not guard.link_failed:
+            tasks.extend([self._keep_going(courier.run), self._keep_going(lambda: self._keep_house(terminal, counter))])
+        await asyncio.gather(*tasks)
+
+    def _counter(
+        self, ui: Ui, terminal: Terminal, settings: Settings, checks: "dict[str, Callable[[], Awaitable[Health]]]"
+    ) -> "Counter | SafeMode":
+        """Only what this start needs is loaded: what a normal one cannot load, for want of memory or a damaged file, does not end a safe
+        one.
+        """
+        if self._guard.safe:
+            from firmware_agent.safe_mode import SafeMode
+
+            return SafeMode(self._hal, ui, self._guard, self._reset, self._log, terminal, checks)
+        from firmware_agent.flows.counter import Counter
+
+        return Counter(terminal, ui, settings, checks)
+
+    async def _watch_start(self, counter: "Counter | SafeMode", terminal: "Terminal | None") -> None:
+        """Say when the work of this start is done; a safe mode says it itself. A normal start lifts what failed ones had imposed."""
+        guard = self._guard
+        await counter.ready.wait()
+        if terminal is not None and not guard.safe:
+            guard.reached(STAGE_GOOD)
+            imposed = [
+                reason
+                for reason in terminal.state.reasons
+                if reason.actor == ACTOR_POI and reason.note in (CAUSE_BOOT_LOOP, CAUSE_BROWNOUT)
+            ]
+            try:
+                terminal.apply([FaultCleared(reason.component) for reason in imposed])
+            except StoreError as error:
+                self._log("failed %s" % error)  # the next good start lifts it
+        await self._hal.clock.sleep_ms(SETTLED_MS)
+        guard.reached(STAGE_SETTLED)
+
+    async def _check_firmware(self, terminal: Terminal) -> "Health":
+        hal = self._hal
+        if hal.program is None:
+            return Health(HEALTH_NOT_RUN, "firmware", "absent")
+        from firmware_agent.selftest.firmware_image import check_image
+
+        return await check_image(hal.program, hal.secure_element, terminal.identity.acquirer_keys, hal.clock)
+
+    async def _check_power(self) -> "Health":
+        """Whether the supply holds: how often in a row the power went during a start. A start that is good ends the row."""
+        losses = self._guard.power_losses
+        measurements = {"power_losses": losses}
+        if self._guard.cause != CAUSE_BROWNOUT:
+            return Health(HEALTH_SUCCESS, "power", measurements=measurements)
+        detail = "the power went during %d starts in a row" % losses
+        return Health(HEALTH_FAIL, "power", CAUSE_BROWNOUT, E_FAILURE, detail=detail, measurements=measurements)
+
+    async def _run_safe_without_memory(self) -> None:
+        from firmware_agent.safe_mode import SafeMode
+
+        ui = Ui(self._hal, load(DEFAULTS["language"]), self._log)
+        counter = SafeMode(self._hal, ui, self._guard, self._reset, self._log)
+        await asyncio.gather(self._keep_going(counter.run), self._watch_start(counter, None))
 
     async def _keep_going(self, run: "Callable[[], Awaitable[None]]") -> None:
         """A memory that refuses a write, or a device that fails unexpectedly, ends neither the other tasks nor this one for long.
@@ -102,31 +226,44 @@ class Agent:
     async def _run_degraded(self, warning: str) -> None:
         """Test the devices and show them under that warning. Without a memory there are no settings: the default language."""
         ui = Ui(self._hal, load(DEFAULTS["language"]), self._log)
-        plan = power_on_plan(self._hal)
+        plan = plan_phases(POWER_ON, self._hal)
         results: dict[str, Result] = {}
 
         def done(result: "Result") -> None:
             results[result.phase] = result
             ui.show(degraded_page(ui.texts, warning, plan, results))
 
-        await run_plan(self._hal, plan, done)
+        found = await run_phases(Subject(self._hal), plan, done)
+        for diagnosis in diagnose_all(found, self._hal.buses):
+            self._log("diagnosis %s" % diagnosis)
+        self._log("self-test %s ended" % POWER_ON)
+        self._guard.reached(STAGE_GOOD)
         while True:
             await self._hal.clock.sleep_ms(HOUSEKEEPING_MS)
 
-    async def _keep_house(self, terminal: Terminal) -> None:
+    async def _keep_house(self, terminal: Terminal, counter: "Counter | SafeMode") -> None:
         """What is due from time to time, and what the state says must go on after a restart."""
         while True:
             if terminal.state.mode == RECOVERING and terminal.state.step == STEP_REGISTRATION:
                 await begin(terminal)
             if terminal.state.mode == PROBATION and terminal.wall_s:
                 terminal.apply([TimePassed(terminal.wall_s)])
+            if not self._guard.safe and terminal.state.mode in (IN_SERVICE, PROBATION, SUSPENDED) and daily_is_due(terminal):
+                counter.ask_self_test(DAILY)
             await self._hal.clock.sleep_ms(HOUSEKEEPING_MS)
             await join(self._hal, self._log)
 
     # What the acquirer sends.
 
-    async def _arrived(self, terminal: Terminal, judge: Judge, counter: Counter, courier: Courier, message: "Message") -> None:
+    async def _make_link(self, identity: Identity) -> "Link":
+        """A link sees numeric addresses only: a look-up has its own limit and its own failure. Raises LinkError."""
+        return self._link_class(link_settings(identity, await address_of(self._hal, identity.broker_host)), self._hal.clock)
+
+    async def _arrived(
+        self, terminal: Terminal, judge: Judge, counter: "Counter | SafeMode", courier: Courier, path: Path, message: "Message"
+    ) -> None:
         """Judge one message and do what it says; its receipt, its sequence and what it does are one write."""
+        arrived_ms = self._hal.clock.monotonic_ms()  # before it is judged, which takes a microcontroller half a second
         if message.topic not in down_topics(terminal.identity.acquirer, terminal.identity.terminal):
             self._log("ignored a message on %s" % message.topic)  # never subscribed to: a broker's slip, not the acquirer's word
             return
@@ -141,6 +278,8 @@ class Agent:
                 if claims.kind.name == "credentials":
                     identity = await renewed(terminal, claims)
                     changes.extend(writes(identity))
+                if claims.text("action") == "revoke_badge":
+                    changes.append(revocation(terminal.store, claims.text("badge")))
                 events.extend(self._events(claims))
             except (KeyError, RegistrationError) as error:
                 self._log("order %s cannot be done: %s" % (claims.kind.name, error))
@@ -161,7 +300,9 @@ class Agent:
         what = [claims.kind.name, claims.text("action") or claims.text("status"), claims.text("reason")]
         self._log("accepted %d: %s" % (claims.sequence, " ".join(what).strip()))
         if claims.text("action") == "self_test":
-            counter.ask_self_test("full")
+            counter.ask_self_test(claims.text("plan") or DAILY)
+        if claims.kind.name == "answer":
+            path.answered(claims.octets("nonce"), arrived_ms)
         if identity is not None:
             terminal.identity = identity
             courier.renew()
@@ -174,8 +315,16 @@ class Agent:
             return [ReviewAnswered(claims.number("application"), claims.text("status"), claims.text("remark"))]
         if claims.kind.name == "credentials":
             return [Registered()]
+        if claims.kind.name == "answer":
+            return []
         action = claims.text("action")
+        if action == "revoke_badge":
+            return []
         if action == "self_test":
+            try:
+                plan_phases(claims.text("plan") or DAILY, self._hal)
+            except PlanError as error:
+                raise KeyError(str(error))
             return []
         kind = reason_kind(claims.text("reason"))
         if action == "lift":
@@ -208,10 +357,10 @@ class Agent:
         return body
 
 
-def link_settings(identity: Identity) -> LinkSettings:
-    """How this terminal reaches its broker."""
+def link_settings(identity: Identity, address: str) -> LinkSettings:
+    """How this terminal reaches its broker. address: of identity.broker_host."""
     return LinkSettings(
-        identity.broker_host,
+        address,
         identity.broker_port,
         identity.terminal,
         KEEPALIVE_S,

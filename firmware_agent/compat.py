@@ -4,7 +4,7 @@ import sys
 
 MICROPYTHON = sys.implementation.name == "micropython"
 
-# `tcp` has, on both: open_stream, Stream, is_tls_error, tls_cause. See tcp_micropython for what they promise.
+# `tcp` has, on both: open_socket, open_stream, Stream, ResolveError, is_tls_error, tls_cause. See tcp_micropython for what they promise.
 if MICROPYTHON:
     from firmware_agent.links import tcp_micropython as tcp
 else:

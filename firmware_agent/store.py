@@ -110,6 +110,41 @@ class Store:
         self._end = end
         self._apply(body, offset)
 
+    def verify(self) -> int:
+        """Read every record of the segment again: the number of places that have rotted. If there are any, what opening would still find is
+        written anew.
+
+        Raises StoreError 'medium'.
+        """
+        damaged = 0
+        offset = 0
+        try:
+            name = _name(self._generation)
+            while offset < self._end:
+                body = self._body_at(name, offset, self._end)
+                if body is None:
+                    offset = self._record_behind(name, offset, self._end)
+                    damaged += 1
+                else:
+                    offset += _FRAME_BYTES + len(body)
+            if damaged:
+                self._forget_rotten()
+                self._compact()
+        except DeviceError as error:
+            raise StoreError("medium", str(error))
+        return damaged
+
+    def _forget_rotten(self) -> None:
+        """Index the segment as it is now, so that nothing that rotted is copied and becomes good again."""
+        before = self._index, self._live_bytes, self._end, self._end_is_sure
+        is_read = False
+        try:
+            self._read_segment(self._generation)
+            is_read = True
+        finally:
+            if not is_read:
+                self._index, self._live_bytes, self._end, self._end_is_sure = before
+
     # Opening.
 
     def _open(self) -> None:

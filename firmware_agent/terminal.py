@@ -2,8 +2,9 @@
 
 from firmware_agent import VERSION
 from firmware_agent.messages.cbor import CborError, decode, encode
+from firmware_agent.messages.cose import key_id, sign
 from firmware_agent.messages.outbox import Outbox
-from firmware_agent.messages.schema import LINK_ONLINE
+from firmware_agent.messages.schema import LINK_ONLINE, topic
 from firmware_agent.state.machine import FUNCTION_TESTS, SEND_APPLICATION, SEND_STATE, Booted, State, reduce
 from hal.clock import TRUST_NONE
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from firmware_agent.identity.identity import Identity
+    from firmware_agent.messages.schema import Claims
     from firmware_agent.state.machine import Event
     from firmware_agent.store import Store
     from hal.hal import Hal
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 KEY_STATE = "state"
 KEY_BOOT_COUNT = "boot"
 KEY_HIGHEST = "highest"  # highest sequence accepted from the acquirer
+KEY_REPORT = "report"  # the last self-test's report as it was queued, for a slip, a code or a file at any later time
 KEY_WALL = "wall"  # the last time known from a signed source: the clock's floor
 
 
@@ -85,7 +88,11 @@ class Terminal:
         writes = list(changes or [])
         if changed:
             writes.append((KEY_STATE, encode(state.to_list())))
-        writes.extend(self.outbox.changes(outgoing, self.wall_s))
+        queued = self.outbox.changes(outgoing, self.wall_s)
+        for (kind, _), (_, entry) in zip(outgoing, queued):  # noqa: B905  the entries come first, in the order of the messages
+            if kind == "report":
+                writes.append((KEY_REPORT, entry))
+        writes.extend(queued)
         if writes:
             self.store.put_all(writes)
         if changed:
@@ -96,6 +103,23 @@ class Terminal:
     def send(self, kind: str, body: "dict[str, object]") -> None:
         """Queue one message."""
         self.apply([], [(kind, body)])
+
+    def last_report(self) -> "Claims | None":
+        """The report of the last self-test, sent or not; None where none is kept that this version can read."""
+        if self.store.get(KEY_REPORT) is None:
+            return None
+        try:
+            return self.outbox.message(KEY_REPORT)
+        except ValueError:
+            return None
+
+    async def signed(self, claims: "Claims") -> "tuple[str, bytes]":
+        """(topic, message): the claims as a message, signed by the key that is valid now. Raises DeviceError as the element does."""
+        identity = self.identity
+        element = self.hal.secure_element
+        where = topic(identity.acquirer, identity.terminal, claims.kind.leaf)
+        kid = key_id(await element.public_key(identity.slot))
+        return where, await sign(element, identity.slot, kid, encode(claims.to_map()), where)
 
     def state_body(self, state: "State | None" = None, link: str = LINK_ONLINE) -> "dict[str, object]":
         """The body of a state message."""

@@ -15,10 +15,12 @@ from pathlib import Path
 
 from firmware_agent.texts import LANGUAGES
 from host_sim.brokers import BrokerFailure
+from host_sim.fault_matrix import run_matrix
 from host_sim.junit import junit_xml
 from host_sim.scenario import ScenarioError, boards, load
 from host_sim.story import BROKERS, Outcome, Story
 from host_sim.terminal import RUNTIMES, TerminalFailure, micropython_binary
+from host_sim.verify import VerifyError, verify_and_print
 
 GOOD, FAILED, WRONG_USAGE = 0, 1, 2
 
@@ -36,10 +38,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run.add_argument("--json", action="store_true", help="print one JSON document and nothing else on stdout")
     run.add_argument("--junit", type=Path, metavar="FILE", help="write the steps as JUnit XML")
     run.add_argument("--screens", type=Path, metavar="DIR", help="write each expected screen and slip as PNG")
+    check = commands.add_parser("verify", help="verify what a terminal has signed, offline", description=_verify.__doc__)
+    check.add_argument("file", metavar="FILE", help="the text of a QR code, or with --topic the bytes of a message; - for standard input")
+    check.add_argument(
+        "--key",
+        required=True,
+        action="append",
+        metavar="FILE",
+        help="the signer's public key or certificate, PEM or DER; may be given several times",
+    )
+    check.add_argument("--topic", default="", help="the MQTT topic that the bytes in FILE were published on")
+    check.add_argument("--lang", choices=LANGUAGES, default="en", help="default: %(default)s")
+    check.add_argument("--json", action="store_true", help="print one JSON document and nothing else on stdout")
+    faults = commands.add_parser("faults", help="run the fault matrix: what the self-test says of each fault", description=_faults.__doc__)
+    faults.add_argument("--board", choices=boards(), default="esp32s3_counter", help="default: %(default)s")
+    faults.add_argument("--runtime", choices=RUNTIMES, default="micropython", help="what the agent runs on (default: %(default)s)")
+    faults.add_argument("--only", default="*", metavar="PATTERN", help="faults whose id matches, as 'printer.*' (default: all)")
+    faults.add_argument("--clean-runs", type=_count, default=200, metavar="N", help="runs of a sound terminal (default: %(default)s)")
+    faults.add_argument("--jobs", type=_count, default=4, metavar="N", help="terminals at the same time (default: %(default)s)")
+    faults.add_argument("--seed", type=int, default=1, help="of all that is random (default: %(default)s)")
+    faults.add_argument("--json", action="store_true", help="print one JSON document and nothing else on stdout")
     options = parser.parse_args(arguments)
     try:
-        return _run(options)
-    except (ScenarioError, BrokerFailure, TerminalFailure) as error:
+        return {"run": _run, "verify": _verify, "faults": _faults}[options.command](options)
+    except (ScenarioError, BrokerFailure, TerminalFailure, VerifyError) as error:
         print(f"reinstate: {error}", file=sys.stderr)
         return WRONG_USAGE
     except KeyboardInterrupt:
@@ -81,6 +103,48 @@ def _run(options: argparse.Namespace) -> int:
         with contextlib.suppress(BrokenPipeError):
             _summary(outcome)
     return GOOD if outcome.passed else FAILED
+
+
+def _verify(options: argparse.Namespace) -> int:
+    """Verify a signed message, and tell what it says. Exit code 1: it is not good, and nothing of it is shown."""
+    return GOOD if verify_and_print(options.file, options.key, options.topic, options.lang, options.json) else FAILED
+
+
+def _faults(options: argparse.Namespace) -> int:
+    """Switch on each fault that the chip models of a board list, one terminal each, and compare what its self-test finds. Exit code 1: a
+    fault was not found, fewer than 98 of 100 were put down to the right component, or a sound terminal was complained of.
+    """
+    if options.runtime == "micropython":
+        micropython_binary()
+    out = sys.stderr if options.json else sys.stdout
+    matrix = asyncio.run(
+        run_matrix(
+            options.board,
+            options.runtime,
+            options.only,
+            options.clean_runs,
+            max(1, options.jobs),
+            options.seed,
+            lambda line: print(line, file=out, flush=True),
+        )
+    )
+    if not matrix.diagnosed and not matrix.clean:
+        raise ScenarioError(f"no fault of {options.board} matches {options.only!r}, and no clean run was asked for")
+    if options.json:
+        print(json.dumps(matrix.document(), indent=2))
+    else:
+        print(
+            f"board {matrix.board}, agent on {matrix.runtime}: {len(matrix.diagnosed)} faults, {matrix.detected} found, "
+            f"{matrix.correct} put down to the right component; {len(matrix.clean)} clean runs, {matrix.false_alarms} false alarms"
+        )
+    return GOOD if matrix.holds else FAILED
+
+
+def _count(text: str) -> int:
+    """A whole number from 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
 
 
 def _summary(outcome: Outcome) -> None:

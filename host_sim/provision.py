@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from firmware_agent.identity.der import ec_private_key
 from firmware_agent.identity.identity import KEY_IDENTITY, Identity
+from firmware_agent.identity.technician import EXTERNAL_AAD, badge_payload, set_pin
 from firmware_agent.messages.cbor import encode
+from firmware_agent.messages.cose import key_id, sign
 from firmware_agent.settings import Settings
 from firmware_agent.state.machine import Booted, FunctionTestPassed, State, reduce
 from firmware_agent.store import Store
 from firmware_agent.terminal import KEY_STATE, function_tests
+from hal.drivers.software_key import SoftwareKey
 from hal.hal import Hal
 from host_sim.acquirer.acquirer import Acquirer
 from host_sim.pki import TestAuthority
 
 SLOT = 0
-BROKER_HOST = "127.0.0.1"
+BROKER_HOST = "broker.acq1.example"  # that the bench's DNS server knows (host_sim/chips/wifi.py)
+BROKER_ADDRESS = "127.0.0.1"  # for a board without a network device, which would ask a real one
 BROKER_NAME = "localhost"
 
 
 async def provision(
-    hal: Hal, terminal: str, acquirer: Acquirer, authority: TestAuthority, broker_port: int, settings: dict[str, str]
+    hal: Hal, terminal: str, acquirer: Acquirer, authority: TestAuthority, broker_port: int, settings: dict[str, str], pin: str = ""
 ) -> None:
     """Make a terminal as it leaves the installer: enrolled, function tests passed, in service. The terminal's files must be empty.
 
-    hal: with storage and secure element; they are brought up here.
+    hal: with storage and secure element; they are brought up here; pin: the technician's, '' for none.
     """
     element = hal.secure_element
     for device in hal.devices():
@@ -42,7 +46,7 @@ async def provision(
         ec_private_key(transport_private, transport_public),
         authority.certificate_der,
         [acquirer.public_key],
-        BROKER_HOST,
+        BROKER_ADDRESS if hal.network is None else BROKER_HOST,
         broker_port,
         BROKER_NAME,
     )
@@ -53,7 +57,20 @@ async def provision(
     kept = Settings(store)
     for name, value in settings.items():
         kept.set(name, value)
+    if pin:
+        await set_pin(store, element, hal.clock, pin)
     acquirer.enrol(terminal, public_key)
+
+
+async def issue_badge(
+    element: SoftwareKey, slot: int, public_key: bytes, acquirer: str, number: str, name: str, expires: int
+) -> tuple[bytes, bytes]:
+    """(badge, the card's private key) of a new badge, signed by the acquirer's key in that slot, whose public key is given. The card's key
+    is made here only because there is no card that makes its own. expires: Unix seconds.
+    """
+    private_key, card_key = await element.transport_key()
+    payload = badge_payload(acquirer, number, name, expires, card_key)
+    return await sign(element, slot, key_id(public_key), payload, EXTERNAL_AAD), private_key
 
 
 def _commissioned(hal: Hal) -> State:

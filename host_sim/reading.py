@@ -5,10 +5,12 @@ Not an OCR: it reads what page_view.py and slip.py draw, where they draw it. A c
 
 from __future__ import annotations
 
+import functools
+
 from PIL import Image, ImageChops
 
 from firmware_agent.screens.font import HEIGHT_PX, Font
-from firmware_agent.screens.page_view import row_heights_px, row_tops
+from firmware_agent.screens.page_view import MARGIN_PX, MORE_ABOVE, MORE_BELOW, row_heights_px, row_tops
 from firmware_agent.screens.slip import LINE_DOTS, TITLE_SCALE
 
 UNREADABLE = "\N{REPLACEMENT CHARACTER}"
@@ -17,7 +19,7 @@ Glyphs = dict[bytes, str]  # the rows of a glyph -> its character; narrow and wi
 
 
 def text_of_picture(image: Image.Image, font: Font) -> list[str]:
-    """The lines on a display's picture, from the top, without outer blanks and empty rows.
+    """The lines on a display's picture, from the top, without outer blanks, empty rows and the marks in the right margin.
 
     `image`: the display pixel by pixel, not scaled. Each row may have an ink and a paper of its own; a row with more than two colours is
     unreadable as a whole.
@@ -26,7 +28,24 @@ def text_of_picture(image: Image.Image, font: Font) -> list[str]:
     glyphs = _glyphs(font)
     readings = [_rows(picture, row_px, glyphs) for row_px in row_heights_px(picture.height)]
     lines = min(readings, key=lambda lines: "".join(lines).count(UNREADABLE))
-    return [line.strip() for line in lines if line.strip()]
+    return [text for line in lines if (text := line.rstrip(MORE_ABOVE + MORE_BELOW).strip())]
+
+
+def more_of_picture(image: Image.Image, font: Font) -> tuple[bool, bool]:
+    """Whether a display's picture says that the page goes on above and below what is seen."""
+    left = image.width - MARGIN_PX
+    top, bottom = (image.crop((left, y_px, image.width, y_px + HEIGHT_PX)).convert("RGB") for y_px in (0, image.height - HEIGHT_PX))
+    glyphs = _glyphs(font)
+    return _rows(top, HEIGHT_PX, glyphs) == [MORE_ABOVE], _rows(bottom, HEIGHT_PX, glyphs) == [MORE_BELOW]
+
+
+def joined(windows: list[list[str]]) -> list[str]:
+    """The lines of a page that was read through a window, each time scrolled down by all lines but one, and at last to its end."""
+    lines: list[str] = []
+    for index, window in enumerate(windows):
+        most = len(window) if index == len(windows) - 1 else 1
+        lines += window[next((count for count in range(most, 0, -1) if lines[-count:] == window[:count]), 0) :]
+    return lines
 
 
 def text_of_raster(width_dots: int, height_dots: int, bits: bytes, font: Font) -> list[str]:
@@ -55,6 +74,7 @@ def text_of_raster(width_dots: int, height_dots: int, bits: bytes, font: Font) -
     return [line.strip() for line in lines if line.strip()]
 
 
+@functools.lru_cache(maxsize=4)
 def _glyphs(font: Font) -> Glyphs:
     return {font.glyph(character)[1]: character for character in font.characters()}
 

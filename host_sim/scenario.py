@@ -40,7 +40,8 @@ class Argument:
 
 REASONS = tuple(kind.code for kind in REASON_KINDS)
 HOSTILE = ("unsigned", "wrong_key", "altered", "other_terminal", "moved", "expired", "repeated")
-CARDS = ("payment", "no_ppse", "strict_le", "mute")
+CARDS = ("payment", "no_ppse", "strict_le", "mute", "badge", "badge_expired", "badge_of_other", "badge_altered", "badge_copied")
+EXPORTS = ("JSON", "JUnit XML")
 TEXT = Argument()
 
 # verb -> None (no argument), an Argument, or named Arguments.
@@ -56,18 +57,22 @@ VERBS: dict[str, None | Argument | dict[str, Argument]] = {
     "code": TEXT,
     "fault": {"device": TEXT, "name": TEXT, "on": Argument(("yes", "no"), optional=True)},
     "order": {
-        "action": Argument(("suspend", "lift", "self_test")),
+        "action": Argument(("suspend", "lift", "self_test", "revoke_badge")),
         "reason": Argument(REASONS, optional=True),
         "case": Argument(optional=True),
         "note": Argument(optional=True),
         "until_s": Argument(number=True, optional=True),
         "probation_s": Argument(number=True, optional=True),
+        "plan": Argument(optional=True),
+        "badge": Argument(optional=True),
     },
     "hostile": Argument(HOSTILE),
     "review": {"status": Argument(REVIEW_ANSWERS), "remark": Argument(optional=True)},
     "expect_page": TEXT,
     "expect_text": TEXT,
     "expect_slip": TEXT,
+    "expect_export": Argument(EXPORTS),
+    "expect_event": TEXT,
     "expect_state": Argument(MODES),
     "expect_online": Argument(("yes", "no")),
     "expect_report": {"device": TEXT, "outcome": Argument(OUTCOMES)},

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
+from firmware_agent.flows.device_menu import EXPORT_BEGINS, EXPORT_ENDS
 from firmware_agent.links.link import LinkSettings, Tls
 from firmware_agent.links.mqtt_paho import MqttPahoLink
 from firmware_agent.messages.schema import topic
+from firmware_agent.screens.font import Font
+from firmware_agent.selftest.report import from_list
 from firmware_agent.texts import load as load_texts
 from hal.drivers.file_storage import FileStorage
 from hal.drivers.software_key import SoftwareKey
@@ -20,10 +25,12 @@ from hal.drivers.system_clock import SystemClock
 from hal.files import Files
 from host_sim.acquirer.acquirer import SLOT, Account, Acquirer, running
 from host_sim.brokers import EmbeddedBroker, MosquittoBroker
-from host_sim.chips.cards import MuteCard, NoPpseCard, PaymentCard, StrictLeCard
+from host_sim.chips.cards import BadgeCard, Card, MuteCard, NoPpseCard, PaymentCard, StrictLeCard
+from host_sim.chips.faces import Breakable
 from host_sim.pki import TestAuthority
 from host_sim.platform import RealTime
-from host_sim.provision import provision
+from host_sim.provision import issue_badge, provision
+from host_sim.reading import UNREADABLE, joined, more_of_picture
 from host_sim.scenario import Scenario, Step
 from host_sim.terminal import DesktopTerminal, TerminalFailure
 from host_sim.uplink import Uplink
@@ -34,10 +41,15 @@ NEIGHBOUR = "T0000002"  # a terminal that exists at the acquirer, for messages t
 SSID = "shop"
 PASSWORD = "correct horse"  # of the access point on the bench
 SETTINGS = {"ssid": SSID, "password": PASSWORD, "service_line": "95516"}
+PIN = "271828"  # the technician's, of this terminal
+BADGE, BADGE_NAME = "T-0042", "Chen"  # number and name on the technician's badge
+BADGE_LIFETIME_S = 365 * 24 * 3600
 BROKERS = ("embedded", "mosquitto")
 CARDS = {"payment": PaymentCard, "no_ppse": NoPpseCard, "strict_le": StrictLeCard, "mute": MuteCard}
 STEP_TIMEOUT_S = 40.0  # longer than any single wait of the agent's: a card is awaited for 30 s
 LOOK_S = 0.02
+SCROLL_S = 2.0  # in which a page that is asked has moved
+PICTURE = "(a picture)"
 STILL_S = 0.08  # longer than drawing one row takes
 
 # What a hostile message must be refused for.
@@ -119,6 +131,7 @@ class Story:
         self._runtime = runtime
         self._language = language
         self._texts = load_texts(language)
+        self._font = Font()
         self._tell = tell
         self._pictures = screens
         self._seen_screens: list[tuple[str, list[str]]] = []
@@ -167,22 +180,24 @@ class Story:
     async def world(self) -> AsyncIterator[None]:
         """Broker, uplink, acquirer and a provisioned terminal that is still off."""
         await self.broker.start()
-        uplink = Uplink(self.broker.port)
+        uplink = Uplink(self.broker.port, self._authority)
         await uplink.start()
         self.uplink = uplink
         self.clock = await _started_clock()
         (self._folder / "acquirer").mkdir()
-        element = await software_element(self._folder / "acquirer")
+        element = self._acquirer_element = await software_element(self._folder / "acquirer")
         public_key = await element.generate_key(SLOT)
         self.acquirer = Acquirer(ACQUIRER, self._authority, element, public_key, self.clock.wall_s, self._acquirer_told)
+        uplink.on_acquirer.append(self.acquirer.hang)
         self.terminal = DesktopTerminal(self._board, self._runtime, self._folder / "terminal", self._terminal_said)
         wifi: Any = self.terminal.bench.chips["network"]
         wifi.ssid, wifi.password = SSID, PASSWORD
         # Sockets are the host's own: what the air does not carry is cut on the way to the broker.
         wifi.on_link.append(lambda carries: uplink.restore() if carries else uplink.cut())
         await provision(
-            self.terminal.hal(), TERMINAL, self.acquirer, self._authority, uplink.port, SETTINGS | {"language": self._language}
+            self.terminal.hal(), TERMINAL, self.acquirer, self._authority, uplink.port, SETTINGS | {"language": self._language}, PIN
         )
+        self.terminal.seal(await self.acquirer.firmware_manifest(self.terminal.device))
         self.acquirer.enrol(NEIGHBOUR, public_key)
         self.account: Account = self.acquirer.accounts[TERMINAL]
         self._first_public_key = self.account.public_key
@@ -193,6 +208,11 @@ class Story:
             await self.terminal.power_off()
             await uplink.stop()
             await self.broker.stop()
+
+    @property
+    def breakable(self) -> Mapping[str, Breakable]:
+        """All that can be broken: of the terminal, its wires by the board's names, and the way to the acquirer."""
+        return {**self.terminal.breakable, **self.terminal.bench.buses, "uplink": self.uplink}
 
     def _acquirer_link(self) -> MqttPahoLink:
         credential = self._authority.client(ACQUIRER)
@@ -274,8 +294,24 @@ class Story:
 
     async def _do_card(self, kind: str) -> None:
         reader: Any = self.terminal.bench.chips["card_reader"]
-        reader.insert_card(CARDS[kind]())
+        reader.insert_card(await self._badge(kind) if kind.startswith("badge") else CARDS[kind]())
         self._tell("person", f"holds a card to the reader ({kind})")
+
+    async def _badge(self, kind: str) -> Card:
+        """The technician's badge as the acquirer issued it, or what is wrong with it by its kind."""
+        element, key = self._acquirer_element, self.acquirer.public_key
+        if kind == "badge_of_other":
+            folder = self._folder / "other"
+            folder.mkdir(exist_ok=True)
+            element = await software_element(folder)
+            key = await element.generate_key(SLOT)
+        expires = self.clock.wall_s() + (-60 if kind == "badge_expired" else BADGE_LIFETIME_S)
+        badge, private_key = await issue_badge(element, SLOT, key, ACQUIRER, BADGE, BADGE_NAME, expires)
+        if kind == "badge_altered":
+            badge = badge.replace(BADGE.encode(), b"T-0001")
+        if kind == "badge_copied":
+            private_key, _ = await element.transport_key()
+        return BadgeCard(badge, private_key)
 
     async def _do_remove_card(self, _: str) -> None:
         reader: Any = self.terminal.bench.chips["card_reader"]
@@ -287,11 +323,12 @@ class Story:
         self._tell("person", f"holds code {text} before the scanner")
 
     async def _do_fault(self, argument: dict[str, str]) -> None:
-        chip: Any = self.terminal.bench.chips.get(argument["device"])
+        breakable = self.breakable
+        chip = breakable.get(argument["device"])
         on = argument.get("on", "yes") == "yes"
         try:
             if chip is None:
-                raise ValueError(f"no device {argument['device']!r}; there are: {', '.join(sorted(self.terminal.bench.chips))}")
+                raise ValueError(f"no device {argument['device']!r}; there are: {', '.join(sorted(breakable))}")
             chip.fault(argument["name"], on)
         except ValueError as error:
             raise StepFailed(str(error)) from error
@@ -365,25 +402,60 @@ class Story:
     # Expectations.
 
     async def _do_expect_page(self, name: str) -> None:
-        await self._shown(name + ".title", name)
+        await self._shown(name + ".title", name, reads_on=False)
 
     async def _do_expect_text(self, key: str) -> None:
-        await self._shown(key, key)
+        await self._shown(key, key, reads_on=True)
 
-    async def _shown(self, key: str, name: str) -> None:
+    async def _shown(self, key: str, name: str, reads_on: bool) -> None:
+        """The display shows the text. Of a page longer than the display a person looks at the top, and reads on if that may help."""
         wanted = self._text(key)
-        await self._until(
-            lambda: _squeezed(wanted) in _squeezed("".join(self.terminal.screen())),
-            lambda: f"the display does not show {wanted!r} but {self.terminal.screen()}",
-        )
+        lines: list[str] = []
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STEP_TIMEOUT_S):
+                while _squeezed(wanted) not in _squeezed("".join(lines)):
+                    self._check()
+                    await asyncio.sleep(LOOK_S)
+                    lines = await self._read(wanted, reads_on)
+        if _squeezed(wanted) not in _squeezed("".join(lines)):
+            raise StepFailed(f"the display does not show {wanted!r} but {lines}")
         await self._drawn()
-        screen = self.terminal.screen()
+        screen = lines if any(self._more()) else self.terminal.screen()
         self._seen_screens.append((name, screen))
         self._tell("display", " | ".join(screen[:3]))
         if self._pictures is not None:
             display: Any = self.terminal.bench.chips["display"]
             self._pictures.mkdir(parents=True, exist_ok=True)
             display.picture().save(self._pictures / f"{len(self._seen_screens):02}-{name}.png")
+
+    async def _read(self, wanted: str, reads_on: bool) -> list[str]:
+        """The lines of a page from its top; `reads_on`: until the text is among them, or the page ends."""
+        while self._more()[0] and await self._scrolled("up"):
+            pass
+        windows = [self.terminal.screen()]
+        while reads_on and _squeezed(wanted) not in _squeezed("".join(joined(windows))):
+            if not self._more()[1] or not await self._scrolled("down"):
+                break
+            windows.append(self.terminal.screen())
+        return joined(windows)
+
+    def _more(self) -> tuple[bool, bool]:
+        """Whether the page goes on above and below what is seen."""
+        display: Any = self.terminal.bench.chips["display"]
+        return more_of_picture(display.picture(), self._font)
+
+    async def _scrolled(self, key: str) -> bool:
+        """A person taps the key, and looks whether the page moves: on a page that only waits, it does not."""
+        chips: Any = self.terminal.bench.chips
+        drawn = chips["display"].frames_changed
+        chips["keypad"].tap(key)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SCROLL_S):
+                while chips["display"].frames_changed == drawn:
+                    await asyncio.sleep(LOOK_S)
+                await self._drawn()
+                return True
+        return False
 
     async def _drawn(self) -> None:
         """Until the display has stood still for a while: a page is drawn row by row."""
@@ -404,6 +476,32 @@ class Story:
             printer: Any = self.terminal.bench.chips["printer"]
             printer.last_slip().picture().save(self._pictures / f"{len(self._seen_screens):02}-slip.png")
 
+    async def _do_expect_export(self, form: str) -> None:
+        """The last export on the console is whole, and what a reader of its form takes."""
+        text = ""
+
+        def is_whole() -> bool:
+            nonlocal text
+            text = export_of(self.terminal.lines, form)
+            return bool(text)
+
+        await self._until(is_whole, lambda: f"no export {form} on the console")
+        try:
+            told = json.loads(text)["plan"] if form == "JSON" else ElementTree.fromstring(text)[0].get("name", "")
+        except (ValueError, KeyError, IndexError, ElementTree.ParseError) as error:
+            raise StepFailed(f"the export is no {form}: {error!r}") from error
+        self._tell("console", f"export {form}: {told}")
+        if self._pictures is not None:
+            self._pictures.mkdir(parents=True, exist_ok=True)
+            suffix = "json" if form == "JSON" else "xml"
+            (self._pictures / f"{len(self._seen_screens):02}-selftest.{suffix}").write_text(text, encoding="utf-8")
+
+    async def _do_expect_event(self, name: str) -> None:
+        def names() -> list[str]:
+            return [event["name"] for event in self.account.events]
+
+        await self._until(lambda: name in names()[-1:], lambda: f"verified events: {names()}")
+
     async def _do_expect_state(self, mode: str) -> None:
         await self._until(
             lambda: self.account.state.get("mode") == mode, lambda: f"the verified state is {self.account.state.get('mode')}"
@@ -414,7 +512,8 @@ class Story:
 
     async def _do_expect_report(self, argument: dict[str, str]) -> None:
         def results() -> dict[str, str]:
-            return {result[0]: result[1] for report in self.account.reports[-1:] for result in report["results"]}
+            told = [from_list(values) for report in self.account.reports[-1:] for values in report["results"]]
+            return {result.phase: result.outcome for result in told}
 
         await self._until(
             lambda: results().get(argument["device"]) == argument["outcome"], lambda: f"the last verified report says {results()}"
@@ -446,7 +545,21 @@ class Story:
             raise StepFailed(f"no text {key!r}, or one that needs values ({error})") from error
 
     def _slip_text(self) -> list[str]:
-        return self.terminal.slip() if "printer" in self.terminal.bench.chips else []
+        """What is no text is told as one picture."""
+        lines: list[str] = []
+        for line in self.terminal.slip() if "printer" in self.terminal.bench.chips else []:
+            if UNREADABLE not in line:
+                lines.append(line)
+            elif lines[-1:] != [PICTURE]:
+                lines.append(PICTURE)
+        return lines
+
+
+def export_of(lines: list[str], form: str) -> str:
+    """The text of the last export of that form among a console's lines; '' where there is none that has come to its end."""
+    ends = [number for number, line in enumerate(lines) if line == EXPORT_ENDS + form]
+    begins = [number for number, line in enumerate(lines) if line == EXPORT_BEGINS + form and ends and number < ends[-1]]
+    return "\n".join(lines[begins[-1] + 1 : ends[-1]]) + "\n" if begins else ""
 
 
 def _squeezed(text: str) -> str:

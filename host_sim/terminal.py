@@ -4,30 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import importlib
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from firmware_agent.agent import Agent
+from firmware_agent import start
 from firmware_agent.links.mqtt_paho import MqttPahoLink
 from firmware_agent.screens.font import Font
+from firmware_agent.selftest.firmware_image import MANIFEST_NAME
 from hal.files import Files
 from hal.hal import Hal
+from hal.platform import Platform
 from host_sim.bench import Bench
 from host_sim.chips.escpos_printer import Raster, Slip, TextLine
+from host_sim.chips.faces import Chip
+from host_sim.firmware import Image, install
+from host_sim.machine.flash import files_on
+from host_sim.machine.machine import MachineReset
 from host_sim.machine.server import BenchServer
+from host_sim.mishaps import Hang
 from host_sim.platform import in_process_platform
 from host_sim.reading import text_of_picture, text_of_raster
 
+if TYPE_CHECKING:
+    from host_sim.machine.machine import Port
+
 RUNTIMES = ("micropython", "cpython")
-SHIPPED = ("firmware_agent", "hal", "boards")  # what goes on the device
 OVERLAY = Path(__file__).parent / "machine" / "overlay"
-HEAP_BYTES = 768_000  # words here are 64 bit: about twice what a microcontroller needs; compiling the sources is included
-DATA_FOLDER = "data"  # as in the board's main.py
+HEAP_BYTES = 1_000_000  # words here are 64 bit: about twice what a microcontroller needs; compiling the sources is included
+WATCHDOG_LOOK_S = 0.05
+# The tasks of the program in this process that the running task belongs to. What a program starts is its own, and ends with it.
+_PROGRAM: contextvars.ContextVar[set[asyncio.Task[Any]] | None] = contextvars.ContextVar("program", default=None)
 
 
 class TerminalFailure(Exception):
@@ -61,23 +73,45 @@ class DesktopTerminal:
         self._log = log
         self._font = Font()
         self._task: asyncio.Task[None] | None = None
-        self._server: BenchServer | None = None
-        (folder / DATA_FOLDER).mkdir(parents=True, exist_ok=True)
+        self._failure: TerminalFailure | None = None
+        self._restarting = False
+        self._stop: Callable[[], None] = lambda: None
+        self.bench.on_reset = self._reset
+        self.data = folder / start.DATA_FOLDER
+        self.data.mkdir(parents=True, exist_ok=True)
+        self.bench.chips["storage"].folder = self.data  # type: ignore[attr-defined]
+        self.device = folder / "device"  # what was put on the terminal
+        if not self.device.exists():
+            install(board, self.device)
+        self.image = Image(self.device)
+        # All that can be broken, by the name of the device or the component.
+        self.breakable: dict[str, Chip] = {
+            **self.bench.chips,
+            "power": self.bench.power,
+            "program": self.bench.program,
+            "firmware": self.image,
+        }
 
     def hal(self) -> Hal:
         """The board's devices, built in this process on this terminal's bench and flash."""
-        hal: Hal = self.board.build(in_process_platform(self.bench, Files(str(self.folder / DATA_FOLDER))))
+        hal: Hal = self.board.build(self._platform(self.bench))
         return hal
+
+    def seal(self, manifest: bytes) -> None:
+        """Put the signed list of the program's files beside them."""
+        (self.device / MANIFEST_NAME).write_bytes(manifest)
+
+    def _platform(self, port: Port) -> Platform:
+        return in_process_platform(port, files_on(port)(str(self.data)), program=Files(str(self.device)))
 
     # Power.
 
     def power_on(self) -> None:
         """Power to the chips, and the agent starts. Raises TerminalFailure when there is no runtime."""
+        binary = micropython_binary() if self.runtime == "micropython" else ""
         self.bench.power_cycle()
-        if self.runtime == "cpython":
-            self._task = asyncio.create_task(Agent(self.hal(), MqttPahoLink, self._heard).run())
-        else:
-            self._task = asyncio.create_task(self._run_micropython(micropython_binary()))
+        self._failure = None
+        self._task = asyncio.create_task(self._run(binary))
 
     async def power_off(self) -> None:
         """Cut the power: what was not on flash is gone."""
@@ -93,35 +127,95 @@ class DesktopTerminal:
         return self._task is not None
 
     def check(self) -> None:
-        """Raises what ended the agent, if it has ended: an agent never ends by itself."""
+        """Raises what ended the agent, if it has ended, and a crash that no fault was to cause: neither comes by itself."""
+        if self._failure is not None:
+            raise self._failure
         if self._task is not None and self._task.done():
             task, self._task = self._task, None
             task.result()
             raise TerminalFailure("the agent ended by itself; its last lines:\n" + "\n".join(self.lines[-8:]))
 
+    async def _run(self, binary: str) -> None:
+        """Start after start, for as long as there is power: a reset, whoever causes it, starts the program anew."""
+        watch = asyncio.create_task(self._watch())
+        try:
+            self._restarting = True
+            while self._restarting:
+                self._restarting = False
+                if self.runtime == "cpython":
+                    await self._run_cpython()
+                else:
+                    await self._run_micropython(binary)
+        finally:
+            watch.cancel()
+
+    async def _watch(self) -> None:
+        """The watchdog of the microcontroller, in real time: a program that stands still is noticed here."""
+        while True:
+            await asyncio.sleep(WATCHDOG_LOOK_S)
+            if self.bench.watchdog_expired():
+                self.bench.watchdog_reset()
+                self._reset()
+
+    def _reset(self) -> None:
+        """The program is stopped where it stands."""
+        self._restarting = True
+        self._stop()
+
+    async def _run_cpython(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(_task_of_program)  # type: ignore[arg-type]  # called with a context only where there is one
+        tasks: set[asyncio.Task[Any]] = set()
+        port = _ProgramPort(self.bench)
+        context = contextvars.copy_context()
+        context.run(_PROGRAM.set, tasks)
+        main = context.run(
+            asyncio.create_task, start.start(self._platform(port), self.board.build, lambda: MqttPahoLink, self._heard)
+        )
+
+        def stop() -> None:
+            port.ended = True
+            for task in tasks:
+                if task is not asyncio.current_task():  # which ends by what it is in
+                    task.cancel()
+
+        self._stop = stop
+        try:
+            await asyncio.wait([main])
+        finally:
+            port.ended = True
+            while alive := {task for task in tasks if not task.done()}:
+                for task in alive:
+                    task.cancel()
+                await asyncio.wait(alive)
+        ended = [task.exception() for task in tasks if not task.cancelled()]  # asked for, so that none is told as forgotten
+        if not self._restarting:
+            if any(isinstance(error, Hang) for error in ended):
+                raise TerminalFailure("the program hangs, and there is no watchdog to end it")
+            main.result()
+
     async def _run_micropython(self, binary: str) -> None:
-        device = self.folder / "device"
-        device.mkdir(exist_ok=True)
-        root = Path(__file__).parent.parent
-        for package in SHIPPED:
-            link = device / package
-            if not link.is_symlink():
-                link.symlink_to(root / package)
         socket = self.folder / "bench.sock"
         server = BenchServer(self.bench, str(socket))
         await server.start()
-        environment = {"MICROPYPATH": f"{OVERLAY}:{device}:.frozen", server.ENVIRONMENT: str(socket)}
+        environment = {"MICROPYPATH": f"{OVERLAY}:{self.device}:.frozen", server.ENVIRONMENT: str(socket)}
         process = await asyncio.create_subprocess_exec(
             binary,
             "-X",
             f"heapsize={HEAP_BYTES}",
-            str(device / "boards" / self.facts["id"] / "main.py"),
+            str(self.device / "main.py"),
             cwd=self.folder,
             env=environment,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
         assert process.stdout is not None
+
+        def stop() -> None:
+            if process.returncode is None:
+                process.kill()
+
+        self._stop = stop
         try:
             while line := await process.stdout.readline():
                 self._heard(line.decode(errors="replace").rstrip())
@@ -134,6 +228,8 @@ class DesktopTerminal:
 
     def _heard(self, line: str) -> None:
         self.lines.append(line)
+        if line.startswith("crash ") and not any(self.bench.program.has(name) for name in self.bench.program.FAULTS):
+            self._failure = TerminalFailure(f"the program ended with an error: {line}")
         self._log(line)
 
     # What a person sees.
@@ -145,6 +241,30 @@ class DesktopTerminal:
     def slip(self) -> list[str]:
         """The text on the slip that was cut last, or hangs out of the printer."""
         return text_of_slip(self.bench.chips["printer"].last_slip(), self._font)  # type: ignore[attr-defined]
+
+
+class _ProgramPort:
+    """The way of one program in this process to the bench, and to its files. Once the program has ended nothing of it gets through."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self.ended = False
+
+    def transact(self, operation: int, unit: int, argument: int, data: bytes) -> tuple[int, bytes]:
+        if self.ended:
+            raise MachineReset("this program has ended")
+        return self._bench.transact(operation, unit, argument, data)
+
+
+def _task_of_program(
+    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], context: contextvars.Context | None = None
+) -> asyncio.Task[Any]:
+    """A task as the loop makes it, kept with the program that the task belongs to that asked for it."""
+    task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, context=context)
+    tasks = _PROGRAM.get()
+    if tasks is not None:
+        tasks.add(task)
+    return task
 
 
 def text_of_slip(slip: Slip, font: Font) -> list[str]:

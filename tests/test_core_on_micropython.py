@@ -16,7 +16,9 @@ CORE = ROOT / "tests" / "core"
 HEAP_KB = 384  # compiling a test module on the device is what takes most of it
 TIMEOUT_S = 110
 PROGRAM = """
+import gc
 import sys
+gc.threshold(32768)  # collected often, the heap does not break into pieces
 module = __import__("tests.core." + sys.argv[1], None, None, ("*",))
 for name in sys.argv[2:]:
     try:

@@ -17,13 +17,15 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from firmware_agent.screens.font import DATA_FILE, MAGIC  # noqa: E402
+from firmware_agent.screens.page_view import MORE_ABOVE, MORE_BELOW  # noqa: E402
 from firmware_agent.texts import en, zh_cn  # noqa: E402
 
 UNIFONT_HEX = Path("/usr/share/unifont/unifont.hex")
 FONT_FILE = ROOT / "firmware_agent" / "screens" / DATA_FILE
 
-# Beside ASCII and the texts: what values filled in from outside are likely to bring (dates, amounts, quoted remarks).
-SYMBOLS = "…—·“”‘’￥，。、；：！？（）《》【】％年月日时分秒元"
+# Beside ASCII and the texts: what values filled in from outside are likely to bring (dates, amounts, quoted remarks), and the marks of
+# a page that scrolls.
+SYMBOLS = "…—·“”‘’￥，。、；：！？（）《》【】％年月日时分秒元" + MORE_ABOVE + MORE_BELOW
 
 
 def characters_in_use() -> set[str]:

@@ -18,6 +18,10 @@ sys.path.insert(0, str(ROOT))
 from firmware_agent.links.link import MAX_INCOMING_BYTES  # noqa: E402
 from firmware_agent.messages import cbor, cose, schema  # noqa: E402
 from firmware_agent.messages.inbound import REFUSALS, RESULT_GOOD  # noqa: E402
+from firmware_agent.selftest.diagnosis import CAUSES  # noqa: E402
+from firmware_agent.selftest.phases import OUTCOMES  # noqa: E402
+from firmware_agent.selftest.plans import phase_ids  # noqa: E402
+from firmware_agent.selftest.report import MAX_DETAIL  # noqa: E402
 from firmware_agent.state.reasons import ACTOR_HOST, ACTOR_POI, REASON_KINDS  # noqa: E402
 from hal.drivers.p256 import P256  # noqa: E402
 
@@ -125,6 +129,7 @@ def _lines() -> Iterator[str]:
     for kind in schema.KINDS:
         yield from _kind(kind)
     yield from _reasons()
+    yield from _results()
     yield from _sequences()
     yield from _receipts()
     yield from _example()
@@ -229,6 +234,38 @@ def _reasons() -> Iterator[str]:
     )
 
 
+def _results() -> Iterator[str]:
+    yield from ("", "## Results of a self-test", "")
+    yield from _prose(
+        f"""In a report, a result is [phase, outcome, duration, cause, error, detail]: phase and cause by the numbers below, outcome by
+        its place, the duration in milliseconds, the UnifiedPOS error number, and a detail for a technician of at most {MAX_DETAIL}
+        characters. What is 0 or empty at the end is left out. An error above 114 is of the device's own category (`E_EXTENDED`). A
+        cause without a number, of a driver that is newer than the table, is the first word of the detail. A cause of a result that
+        passed means that it is marginal. A number is never given to anything else; a receiver shows one that it does not know."""
+    )
+    yield ""
+    yield from _table(("place", "outcome"), ((str(place), f"`{outcome}`") for place, outcome in enumerate(OUTCOMES)))
+    yield ""
+    yield from _table(
+        ("number", "phase", "device"),
+        ((str(number), f"`{id}`", f"`{kind}`") for number, (id, kind) in sorted(phase_ids().items())),
+    )
+    yield ""
+    yield from _prose(
+        """Who mends a cause is whose turn it is. A reason is what the terminal suggests for a suspension, and takes only for what no clerk
+        mends and the network does not bring back by itself. Where a component is named, that is what is broken, and not the device
+        that was tested."""
+    )
+    yield ""
+    yield from _table(
+        ("number", "cause", "who mends it", "suggested reason", "component"),
+        (
+            (str(cause.number), f"`{cause.code}`", cause.mends, _code(cause.suggests), _code(cause.component))
+            for cause in sorted(CAUSES, key=lambda cause: cause.number)
+        ),
+    )
+
+
 def _sequences() -> Iterator[str]:
     yield from ("", "## Sequences", "")
     yield from _prose(
@@ -304,6 +341,10 @@ def _algorithms() -> str:
 def _prose(text: str) -> Iterator[str]:
     """A paragraph, wrapped anew."""
     yield from textwrap.wrap(" ".join(text.split()), 130, break_long_words=False, break_on_hyphens=False)
+
+
+def _code(word: str) -> str:
+    return f"`{word}`" if word else ""
 
 
 def _yes(value: bool) -> str:

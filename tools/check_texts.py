@@ -1,4 +1,4 @@
-"""Checks the terminal's texts: both languages whole, used, drawable, and not too long for the screen.
+"""Checks the terminal's texts: both languages whole, used, drawable, and not too long for the screen of any board.
 
     python tools/check_texts.py
 
@@ -8,6 +8,7 @@ Prints one line for each defect, and exits with 1 if there is any.
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,15 +19,22 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from firmware_agent.boot_guard import CAUSE_BOOT_LOOP, CAUSE_BROWNOUT  # noqa: E402
+from firmware_agent.flows import device_pages  # noqa: E402
 from firmware_agent.flows.function_test_flow import tests_due_page  # noqa: E402
 from firmware_agent.flows.recovery_flow import recovery_page  # noqa: E402
+from firmware_agent.flows.safe_mode_pages import safe_mode_page  # noqa: E402
 from firmware_agent.flows.selftest_pages import degraded_page, progress_page, result_page  # noqa: E402
 from firmware_agent.flows.status_pages import idle_page, out_of_order_page, restored_page, suspended_page  # noqa: E402
+from firmware_agent.identity.technician import REFUSALS, WAIT, WRONG_PIN, Technician  # noqa: E402
 from firmware_agent.links.link import CAUSE_DATE  # noqa: E402
 from firmware_agent.screens.font import Font  # noqa: E402
 from firmware_agent.screens.page import Page  # noqa: E402
-from firmware_agent.screens.page_view import MARGIN_PX, overflow  # noqa: E402
-from firmware_agent.selftest.phases import OUTCOMES  # noqa: E402
+from firmware_agent.screens.page_view import MARGIN_PX, lay_out  # noqa: E402
+from firmware_agent.selftest.diagnosis import ACQUIRER, CAUSES, CLERK, COMPONENTS, PROVIDER, TECHNICIAN, Diagnosis  # noqa: E402
+from firmware_agent.selftest.examination import PAGES  # noqa: E402
+from firmware_agent.selftest.phases import FAIL, OUTCOMES, Result  # noqa: E402
+from firmware_agent.selftest.plans import PLANS, phase_ids  # noqa: E402
 from firmware_agent.state.machine import (  # noqa: E402
     FUNCTION_TESTS,
     PROBATION,
@@ -44,14 +52,24 @@ from hal.clock import TRUST_NONE  # noqa: E402
 from hal.hal import KINDS  # noqa: E402
 
 TABLES: dict[str, dict[str, str]] = {"en": ENGLISH, "zh-CN": CHINESE}
-WIDTH_PX, HEIGHT_PX = 320, 240  # the display of the counter terminal
-MOST_ROWS = 3  # of one text in the body of a page, so that others have room
+WIDTH_PX, HEIGHT_PX = 320, 240  # a display that shows each page at once
+MOST_ROWS = 3  # there, of one text in the body of a page, so that others have room
+LARGE_PX = 200  # a display that is less high scrolls the longer pages ...
+MOST_WINDOWS = 12  # ... through as many windows, which is as often as a person presses a key for what is a message
+MOST_ROWS_SCROLLED = 3  # there, of a title or a choice
 
 # Keys that the code puts together: what stands before, and what may follow.
 COMPUTED: dict[str, tuple[str, ...]] = {
     "reason.": tuple(kind.code for kind in REASON_KINDS),
     "todo.": tuple(kind.code for kind in REASON_KINDS),
-    "device.": KINDS,
+    "device.": (*KINDS, *COMPONENTS),
+    "cause.": tuple(cause.code for cause in CAUSES),
+    "next.": tuple(sorted({cause.step for cause in CAUSES})),
+    "exam.": (
+        *PAGES,
+        *(page + ".title" for page in PAGES),
+        *(f"{page}.choice.{number}" for page in PAGES for number in range(1, PAGES[page] + 1)),
+    ),
     "outcome.": (*OUTCOMES, "running", "not_run"),
     "review.": REVIEW_STATUSES,
     "test.": FUNCTION_TESTS,
@@ -63,6 +81,11 @@ COMPUTED: dict[str, tuple[str, ...]] = {
         "application.choice.2",
     ),
     "recovery.review.": (REVIEW_REJECTED, REVIEW_MORE_NEEDED),
+    "mends.": (CLERK, TECHNICIAN, PROVIDER, ACQUIRER),
+    "plan.": PLANS,
+    "phase.": tuple(id + part for id, _ in phase_ids().values() for part in ("", ".purpose", ".steps", ".verify")),
+    "refused.": tuple(refusal for refusal in REFUSALS if refusal not in (WAIT, WRONG_PIN)),
+    "technician.choice.": tuple("123456789"),
 }
 
 # Texts that are written and that no page shows yet. A text leaves this list with the code that shows it.
@@ -70,19 +93,40 @@ NOT_YET_SHOWN: frozenset[str] = frozenset()
 
 # The longest value that is likely for each placeholder; one of another name is a defect until it has its line here.
 LONGEST = {
+    "answer": "yes",
     "case": "CASE-2026-00001234",
+    "keys": "cancel clear enter help down",
     "code": "S9 regulation_change",
     "count": "10",
+    "detail": "W" * 40,
+    "error": "EPTR_COVER_OPEN",
+    "form": "JUnit XML",
     "line": "+86 400-123-4567",
+    "measure": "round_trip_ms",
     "number": "1234",
     "remark": "W" * 60,
     "since": "2026-11-20 09:00",
     "terminal": "12345678",
     "time": "2026-11-20 09:00",
     "until": "2026-11-20 09:00",
+    "values": "-60 -62 -61 -64 -70",
     "version": "10.10.10-rc10",
+    "wait": "59:59",
 }
-LONGEST_TEXT = {"device": "device.", "link": "link.", "outcome": "outcome.", "reason": "reason.", "status": "review.", "test": "test."}
+LONGEST_TEXT = {
+    "cause": "cause.",
+    "device": "device.",
+    "link": "link.",
+    "outcome": "outcome.",
+    "phase": "phase.",
+    "plan": "plan.",
+    "reason": "reason.",
+    "status": "review.",
+    "step": "next.",
+    "test": "test.",
+    "text": "phase.",
+    "who": "mends.",
+}
 
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
@@ -188,7 +232,35 @@ def size_defects(tables: Mapping[str, Mapping[str, str]], font: Font) -> Iterato
                 if rows > MOST_ROWS:
                     yield f"{language}: {key}: {rows} rows, {MOST_ROWS} are meant for one text"
                 continue
-            yield from (f"{language}: {problem}" for problem in overflow(page, WIDTH_PX, HEIGHT_PX, font))
+            yield from (f"{language}: {problem}" for problem in misfits(page, WIDTH_PX, HEIGHT_PX, font))
+
+
+def word_defects(tables: Mapping[str, Mapping[str, str]], font: Font, width_px: int) -> Iterator[str]:
+    """Words that a display of that width breaks in two; those of a slip are on paper."""
+    for language, table in tables.items():
+        for key, text in table.items():
+            for word in PLACEHOLDER.sub(" ", text).split():
+                if len(font.wrap(word, width_px - 2 * MARGIN_PX)) > 1 and word.isascii() and not key.startswith("slip."):
+                    yield f"{language}: {key}: {word!r} is wider than a display of {width_px} px"
+
+
+def misfits(page: Page, width_px: int, height_px: int, font: Font) -> Iterator[str]:
+    """What of `page` a display of that size does not show well, one sentence each. A large one shows a page at once, with its title,
+    choices and footer on a row each. A small one wraps and scrolls them, within limits.
+    """
+    is_large = height_px >= LARGE_PX
+    row_px, rows = lay_out(page, width_px, height_px, font)
+    count = height_px // row_px
+    named = [("title", page.title), *((f"choice {key}", f"{key} {label}") for key, label in page.choices)]
+    if is_large:
+        named.append(("footer", page.footer))
+    for what, text in named:
+        taken = len(font.wrap(text, width_px - 2 * MARGIN_PX))
+        if taken > (1 if is_large else MOST_ROWS_SCROLLED):
+            yield f"{page.name}: {what} is {taken} rows long at {width_px} px: {text}"
+    windows = 1 + max(0, -(-(len(rows) - count) // (count - 1)))
+    if windows > (1 if is_large else MOST_WINDOWS):
+        yield f"{page.name}: {len(rows)} rows on a display of {count}"
 
 
 def longest_values(table: Mapping[str, str]) -> dict[str, str]:
@@ -206,21 +278,62 @@ def fullest_pages(texts: Texts) -> Iterator[Page]:
     plan: list[Any] = [SimpleNamespace(id=kind, kind=kind) for kind in KINDS]
     results: dict[str, Any] = {kind: SimpleNamespace(outcome="timeout") for kind in KINDS}
     yield progress_page(texts, plan, results)
-    yield result_page(texts, plan, results)
+    yield result_page(texts, plan, results, [])
+    for cause in CAUSES:
+        diagnosis = Diagnosis(cause.component or "secure_element", cause, Result("", "", FAIL, cause=cause.code))
+        yield result_page(texts, plan, results, [diagnosis] * 3)
     yield degraded_page(texts, "warning.storage", plan, results)
     yield degraded_page(texts, "warning.not_provisioned", plan, results)
     yield restored_page(texts)
+    for cause in (CAUSE_BOOT_LOOP, CAUSE_BROWNOUT):
+        guard: Any = SimpleNamespace(cause=cause, crashes=10, power_losses=10, link_failed=True, last_crash=LONGEST["detail"])
+        yield safe_mode_page(texts, guard, [])  # with results it is a technician's, who may scroll
+    yield from _device_pages(texts, settings)
     for kind in REASON_KINDS:
         terminal = _terminal(kind.code, ACTOR_POI if kind.found_by_terminal else ACTOR_HOST)
-        yield idle_page(texts, terminal, settings)
-        yield suspended_page(texts, terminal, settings)
-        yield out_of_order_page(texts, terminal, settings)
+        yield _footed(idle_page(texts, terminal, settings), texts.get("hint.menu"))
+        yield _footed(suspended_page(texts, terminal, settings), texts.get("hint.choose_or_menu"))
+        yield _footed(out_of_order_page(texts, terminal, settings), texts.get("hint.menu"))
         yield tests_due_page(texts, terminal)
         for review in REVIEW_STATUSES:
             terminal.state.review = review
             for step in STEPS:
                 terminal.state.step = step
                 yield recovery_page(texts, terminal, settings)
+
+
+def _footed(page: Page, footer: str) -> Page:
+    page.footer = footer
+    return page
+
+
+def _device_pages(texts: Texts, settings: Any) -> Iterator[Page]:
+    """The device menu's, with results whose words and numbers are at their longest."""
+    now = 1_800_000_000
+    terminal = _terminal("hardware_fault", ACTOR_POI)
+    terminal.store = SimpleNamespace(get=lambda key: None)
+    run: Any = SimpleNamespace(plan="reactivation", at=now)
+    yield device_pages.menu_page(texts, terminal, settings, run, may_sign_on=True)
+    items = [f"{texts.get('device.' + kind)}\t{texts.get('outcome.timeout')}" for kind in (*KINDS, *COMPONENTS)]
+    for name in ("results", "devices"):
+        yield device_pages.list_page(texts, name, texts.get(name + ".title"), items, 0)[0]
+    for cause in CAUSES:
+        result = Result("network.path", "network", FAIL, 114, 203, cause.code, measurements={"round_trip_ms": 12345, "lost": 1})
+        entry = device_pages.Entry(cause.component or "network", "", [(now, "daily", result)] * 2)
+        yield device_pages.result_page(texts, terminal, settings, entry, 0)
+    for id, _ in phase_ids().values():
+        yield device_pages.about_page(texts, id)
+    yield device_pages.sign_on_page(texts)
+    yield device_pages.pin_page(texts, 8, refused=True)
+    yield device_pages.wait_page(texts, 3600)
+    yield device_pages.badge_page(texts)
+    for refusal in COMPUTED["refused."]:
+        yield device_pages.refused_page(texts, refusal)
+    yield device_pages.technician_page(texts, Technician("T-00001234", "W" * 10), list("123456789"))
+    yield device_pages.export_page(texts, "JUnit XML")
+    yield device_pages.confirm_page(texts)
+    for key in ("slip.printing", "code.running", "code.too_large", "menu.no_run"):
+        yield device_pages.note_page(texts, texts.get(key))
 
 
 def _terminal(code: str, actor: str) -> Any:
@@ -241,10 +354,26 @@ def _terminal(code: str, actor: str) -> Any:
     )
 
 
-def page_defects(pages: Iterable[Page], font: Font) -> Iterator[str]:
-    """What does not fit the display."""
+def page_defects(pages: Iterable[Page], font: Font, width_px: int, height_px: int) -> Iterator[str]:
+    """What does not fit a display of that size."""
     for page in pages:
-        yield from overflow(page, WIDTH_PX, HEIGHT_PX, font)
+        yield from misfits(page, width_px, height_px, font)
+
+
+def waiting_defects(texts: Texts, kinds: Iterable[str], font: Font, width_px: int, height_px: int) -> Iterator[str]:
+    """Pages of the examination of these devices that only say what to do: nobody scrolls them, so they have to be seen at once."""
+    for name in PAGES:
+        if PAGES[name] == 0 and name.split(".")[0] in kinds:
+            page = Page("exam." + name, texts.get(f"exam.{name}.title"), [texts.get(f"exam.{name}", keys="1 2 4")])
+            row_px, rows = lay_out(page, width_px, height_px, font)
+            if len(rows) > height_px // row_px:
+                yield f"{page.name}: {len(rows)} rows on a display of {height_px // row_px}, and it does not scroll"
+
+
+def boards() -> list[dict[str, Any]]:
+    """The parts of each board that has a display."""
+    parts = [json.loads(path.read_text(encoding="utf-8"))["parts"] for path in sorted(ROOT.glob("boards/*/board.json"))]
+    return [board for board in parts if "display" in board]
 
 
 def defects() -> list[str]:
@@ -257,9 +386,15 @@ def defects() -> list[str]:
         if folder / "texts" not in path.parents
     }
     found = [*language_defects(TABLES), *use_defects(ENGLISH, sources), *glyph_defects(TABLES, font), *size_defects(TABLES, font)]
+    screens = [(board, board["display"]["width_px"], board["display"]["height_px"]) for board in boards()]
+    found += [defect for _, width_px, _ in screens for defect in word_defects(TABLES, font, width_px)]
     if not found:  # pages can be built only from texts that are whole
         for language in LANGUAGES:
-            found += [f"{language}: {defect}" for defect in page_defects(fullest_pages(load(language)), font)]
+            texts = load(language)
+            for board, width_px, height_px in screens:
+                misfitting = page_defects(fullest_pages(texts), font, width_px, height_px)
+                unseen = waiting_defects(texts, board, font, width_px, height_px)
+                found += [f"{language}: {defect}" for defect in (*misfitting, *unseen)]
     font.close()
     return sorted(set(found))
 

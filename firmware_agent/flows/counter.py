@@ -1,44 +1,57 @@
 """The counter: what the person before the terminal sees, by the terminal's mode, for as long as it runs."""
 
+import asyncio
+
 from firmware_agent.flows.function_test_flow import function_test_flow, tests_due_page
 from firmware_agent.flows.recovery_flow import KEY_BACK, recovery_answer, recovery_page
-from firmware_agent.flows.selftest_pages import progress_page, result_page
+from firmware_agent.flows.selftest_flow import selftest_flow, subject_at
 from firmware_agent.flows.status_pages import idle_page, out_of_order_page, restored_page, suspended_page
-from firmware_agent.selftest.phases import power_on_plan
-from firmware_agent.selftest.run import self_test
+from firmware_agent.selftest.plans import DAILY, DEVICE, POWER_ON, plan_phases
+from firmware_agent.selftest.run import interrupted_plans
 from firmware_agent.state.machine import COMMISSIONING, IN_SERVICE, OUT_OF_ORDER, PROBATION, RECOVERING, RecoveryStarted
+from firmware_agent.state.reasons import ACTOR_POI
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from firmware_agent.flows.selftest_flow import Checks
     from firmware_agent.flows.ui import Ui
     from firmware_agent.screens.page import Page
-    from firmware_agent.selftest.phases import Result
+    from firmware_agent.selftest.phases import Phase
     from firmware_agent.settings import Settings
     from firmware_agent.terminal import Terminal
 
+KEY_MENU = "help"  # opens the device menu on the pages that stand for long
 RESULT_SHOWN_MS = 60000  # a self-test's result that nobody answers gives way
 
 
 class Counter:
-    """terminal, ui and settings outlive it; nothing is kept here that a restart would miss."""
+    """terminal, ui and settings outlive it; checks: of the self-test, that the agent brings with it. Nothing is kept here that a restart
+    would miss.
+    """
 
-    def __init__(self, terminal: "Terminal", ui: "Ui", settings: "Settings") -> None:
+    def __init__(self, terminal: "Terminal", ui: "Ui", settings: "Settings", checks: "Checks") -> None:
         self._terminal = terminal
         self._ui = ui
         self._settings = settings
+        self._subject = subject_at(terminal, ui, settings, checks)
+        self.ready = asyncio.Event()  # a self-test, that of power-on, is finished and saved
         self._asked_for = ""  # plan of a self-test that was asked for and has not begun
+        self._running = ""  # plan of the self-test that runs
         self._restored = False
         self._seen = 0  # what the state's count of changes was when the page was drawn
         self._link = (False, "", 0)  # what the idle page told of the link and the clock
         self._give_way_ms = 0
 
     def ask_self_test(self, plan_name: str) -> None:
-        """Run a self-test as soon as the page on the screen gives way."""
-        self._asked_for = plan_name
+        """Run a self-test as soon as the page on the screen gives way; one that runs already is not run twice."""
+        if plan_name != self._running:
+            self._asked_for = plan_name
 
     async def run(self) -> None:
-        """For as long as the agent runs: first the power-on self-test, then page after page."""
-        await self._self_test("power_on")
+        """For as long as the agent runs: first the power-on self-test, and what a power cut interrupted; then page after page."""
+        await self._self_test(POWER_ON)
+        for plan_name in interrupted_plans(self._terminal):
+            await self._self_test(plan_name)
         while True:
             if self._asked_for:
                 plan_name = self._asked_for
@@ -47,23 +60,21 @@ class Counter:
             else:
                 await self._one_page()
 
-    async def _self_test(self, plan_name: str) -> None:
-        texts = self._ui.texts
-        plan = power_on_plan(self._terminal.hal)
-        results: dict[str, Result] = {}
-
-        def shown(result: "Result") -> None:
-            results[result.phase] = result
-            self._ui.show(progress_page(texts, plan, results))
-
-        self._ui.show(progress_page(texts, plan, results))
-        await self_test(self._terminal, plan_name, plan, shown)
-        page = result_page(texts, plan, results)
-        if page.choices:
+    async def _self_test(self, plan_name: str, phases: "list[Phase] | None" = None) -> None:
+        """Run it, and let the person run again what did not pass."""
+        hal = self._terminal.hal
+        while True:
+            self._running = plan_name
+            page, again = await selftest_flow(self._subject, self._ui, plan_name, phases)
+            self._running = ""
+            self.ready.set()
+            if not again:
+                return
             self._look()
-            self._give_way_ms = self._terminal.hal.clock.monotonic_ms() + RESULT_SHOWN_MS
-            if await self._ui.ask(page, self._given_way) == "2":
-                self._asked_for = plan_name
+            self._give_way_ms = hal.clock.monotonic_ms() + RESULT_SHOWN_MS
+            if await self._ui.ask(page, self._given_way) != "2":
+                return
+            phases = again
 
     async def _one_page(self) -> None:
         """Show the page of this mode, and take the answer into the state."""
@@ -76,11 +87,12 @@ class Counter:
                 self._restored = False
                 await self._ask(restored_page(texts))
             else:
-                page = idle_page(texts, terminal, self._settings)
-                await self._ui.ask(page, lambda: self._outdated() or self._link != self._link_now())
+                page = self._with_menu(idle_page(texts, terminal, self._settings))
+                key = await self._ui.ask(page, lambda: self._outdated() or self._link != self._link_now(), (KEY_MENU,))
+                await self._menu_if(key)
         elif mode == COMMISSIONING:
             if await self._ask(tests_due_page(texts, terminal)) == "1":
-                await function_test_flow(terminal, self._ui, self._settings, self._outdated)
+                await function_test_flow(terminal, self._ui, self._subject, self._outdated)
                 self._restored = terminal.state.mode in (IN_SERVICE, PROBATION)
         elif mode == RECOVERING:
             key = await self._ask(recovery_page(texts, terminal, self._settings), (KEY_BACK,))
@@ -88,13 +100,36 @@ class Counter:
             if event is not None:
                 terminal.apply([event])
         elif mode == OUT_OF_ORDER:
-            await self._ask(out_of_order_page(texts, terminal, self._settings))
+            await self._menu_if(await self._ask(self._with_menu(out_of_order_page(texts, terminal, self._settings)), (KEY_MENU,)))
         else:
-            key = await self._ask(suspended_page(texts, terminal, self._settings))
+            key = await self._ask(self._with_menu(suspended_page(texts, terminal, self._settings)), (KEY_MENU,))
             if key == "1":
                 terminal.apply([RecoveryStarted()])
             elif key == "2":
-                self._asked_for = "full"
+                self._asked_for = self._plan_again()
+            await self._menu_if(key)
+
+    def _with_menu(self, page: "Page") -> "Page":
+        """Name the menu's key at the foot of the page, where the keypad has it."""
+        keypad = self._terminal.hal.keypad
+        if keypad is not None and KEY_MENU in keypad.keys:
+            page.footer = self._ui.texts.get("hint.choose_or_menu" if page.choices else "hint.menu")
+        return page
+
+    async def _menu_if(self, key: str) -> None:
+        """The menu is loaded when somebody asks for it: a terminal at work has other use for its memory."""
+        if key == KEY_MENU:
+            from firmware_agent.flows.device_menu import DeviceMenu
+
+            await DeviceMenu(self._terminal, self._ui, self._settings, self._subject, self._outdated).run()
+
+    def _plan_again(self) -> str:
+        """For a suspended terminal: all phases of the device that it found broken, else what can be tested without a person."""
+        kinds = [phase.kind for phase in plan_phases(DAILY, self._terminal.hal)]
+        for reason in self._terminal.state.reasons:
+            if reason.actor == ACTOR_POI and reason.component in kinds:
+                return DEVICE + reason.component
+        return DAILY
 
     # A page is out of date when the state has changed since it was drawn; the idle page tells of the link, too.
 

@@ -1,12 +1,16 @@
 """Pages of the self-test: the devices as their results come in, and what it came to."""
 
 from firmware_agent.screens.page import Page
-from firmware_agent.selftest.phases import PASS, SKIP
+from firmware_agent.selftest.phases import ABORTED, ERROR, FAIL, PASS, SKIP, TIMEOUT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from firmware_agent.selftest.diagnosis import Diagnosis
     from firmware_agent.selftest.phases import Phase, Result
     from firmware_agent.texts import Texts
+
+RUNNING = "running"
+WORST_FIRST = (FAIL, TIMEOUT, ERROR, ABORTED, RUNNING, PASS, SKIP)  # of several phases of one device
 
 
 def progress_page(texts: "Texts", plan: "list[Phase]", results: "dict[str, Result]") -> Page:
@@ -15,16 +19,17 @@ def progress_page(texts: "Texts", plan: "list[Phase]", results: "dict[str, Resul
     return Page("selftest", texts.get("selftest.title"), lines, footer=texts.get("hint.wait"))
 
 
-def result_page(texts: "Texts", plan: "list[Phase]", results: "dict[str, Result]") -> Page:
-    """What it came to; asks only when something did not pass."""
-    failed = [result for result in results.values() if result.outcome not in (PASS, SKIP)]
-    lines = _device_lines(texts, plan, results)
-    if not failed:
+def result_page(texts: "Texts", plan: "list[Phase]", results: "dict[str, Result]", diagnoses: "list[Diagnosis]") -> Page:
+    """What it came to: each thing that is broken with its cause, and what to do about the first; asks only when there is any."""
+    if not diagnoses:
+        lines = _device_lines(texts, plan, results)
         lines.append(texts.get("selftest.all_passed"))
         return Page("selftest", texts.get("selftest.title"), lines, tone="good")
-    lines.append(texts.get("selftest.some_failed", count=len(failed)))
+    lines = [diagnosis_line(texts, diagnosis) for diagnosis in diagnoses]
+    lines.append(texts.get("selftest.next", step=texts.get("next." + diagnoses[0].cause.step)))
     choices = [("1", texts.get("selftest.choice.1")), ("2", texts.get("selftest.choice.2"))]
-    return Page("selftest", texts.get("selftest.title"), lines, choices, texts.get("hint.choose"), "alert")
+    tone = "normal" if all(diagnosis.is_marginal for diagnosis in diagnoses) else "alert"
+    return Page("selftest", texts.get("selftest.title"), lines, choices, texts.get("hint.choose"), tone)
 
 
 def degraded_page(texts: "Texts", warning: str, plan: "list[Phase]", results: "dict[str, Result]") -> Page:
@@ -33,9 +38,23 @@ def degraded_page(texts: "Texts", warning: str, plan: "list[Phase]", results: "d
     return Page("warning", texts.get("warning.title"), lines, tone="alert")
 
 
+def diagnosis_line(texts: "Texts", diagnosis: "Diagnosis") -> str:
+    """'Printer\\tpaper out'. A cause that has no words, of a driver that somebody else wrote, stands as its own word."""
+    try:
+        cause = texts.get("cause." + diagnosis.cause.code)
+    except KeyError:
+        cause = diagnosis.cause.code
+    return texts.get("selftest.cause", device=texts.get("device." + diagnosis.component), cause=cause)
+
+
 def _device_lines(texts: "Texts", plan: "list[Phase]", results: "dict[str, Result]") -> "list[str]":
-    lines = []
+    kinds: list[str] = []
     for phase in plan:
-        outcome = results[phase.id].outcome if phase.id in results else "running"
-        lines.append(texts.get("selftest.line", device=texts.get("device." + phase.kind), outcome=texts.get("outcome." + outcome)))
+        if phase.kind not in kinds:
+            kinds.append(phase.kind)
+    lines = []
+    for kind in kinds:
+        outcomes = [results[phase.id].outcome if phase.id in results else RUNNING for phase in plan if phase.kind == kind]
+        worst = next(outcome for outcome in WORST_FIRST if outcome in outcomes)
+        lines.append(texts.get("selftest.line", device=texts.get("device." + kind), outcome=texts.get("outcome." + worst)))
     return lines

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from firmware_agent.texts import Texts
     from hal.hal import Hal
 
+_SCROLL = {"up": -1, "down": 1}
 KEY_WAIT_MS = 100  # how often a page looks whether it is out of date
 
 
@@ -37,7 +38,10 @@ class Ui:
                 self._log("display %s" % error)
 
     async def ask(self, page: "Page", outdated: "Callable[[], bool]", further_keys: "tuple[str, ...]" = ()) -> str:
-        """Show the page until one of its choices, or of the further keys, is pressed: that key; '' when it is out of date before."""
+        """Show the page until one of its choices, or of the further keys, is pressed: that key; '' when it is out of date before.
+
+        'up' and 'down' scroll a page that the display does not hold, unless the page has a meaning of its own for them.
+        """
         self.show(page)
         keys = [choice[0] for choice in page.choices]
         keys.extend(further_keys)
@@ -46,6 +50,15 @@ class Ui:
                 key = await self._keypad.read(KEY_WAIT_MS)
                 if key in keys:
                     return key or ""
+                if key in _SCROLL:
+                    self._scroll(_SCROLL[key])
             else:
                 await self._clock.sleep_ms(KEY_WAIT_MS)
         return ""
+
+    def _scroll(self, step: int) -> None:
+        if self._view is not None:
+            try:
+                self._view.scroll(step)
+            except DeviceError as error:
+                self._log("display %s" % error)

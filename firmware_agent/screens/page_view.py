@@ -1,7 +1,8 @@
-"""Draws a page on any display that keeps the contract of hal/display.py, and tells what of a page does not fit.
+"""Draws a page on any display that keeps the contract of hal/display.py.
 
 The screen is divided into rows of equal height, each drawn whole from one strip of pixels: the title bar first, the body below it,
-the choices just above the footer, the footer last.
+the choices just above the footer, the footer last. A page of more rows than the display has is shown through a window that scrolls over
+them; marks in the right margin say that there is more above or below.
 """
 
 from firmware_agent.screens.font import HEIGHT_PX, NARROW_PX
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from hal.display import Display
 
 MARGIN_PX = 8
+MORE_ABOVE = "▲"
+MORE_BELOW = "▼"
+_ROWS_FOR_A_FOOTER = 6  # a display with fewer has no room for a hint, unless the rest of the page leaves some
 _ROW_HEIGHTS_PX = (HEIGHT_PX + 4, HEIGHT_PX + 2, HEIGHT_PX)
 
 # What a row is.
@@ -41,94 +45,105 @@ def row_tops(height_px: int, row_px: int) -> "list[int]":
     return tops
 
 
-def overflow(page: "Page", width_px: int, height_px: int, font: "Font") -> "list[str]":
-    """What of `page` does not fit a display of that size, one sentence each; empty when all is shown."""
-    return _lay_out(page, width_px, height_px, font)[2]
+def lay_out(page: "Page", width_px: int, height_px: int, font: "Font") -> "tuple[int, list[tuple[int, str]]]":
+    """The height of a row, and kind and text of each row from the top: as many rows as the display has, with as much air between the lines
+    as the page fits with; or more, where it does not fit.
+    """
+    text_px = width_px - 2 * MARGIN_PX
+
+    def rows_of(kind: int, text: str) -> "list[tuple[int, str]]":
+        return [(kind, row) for row in font.wrap(text, text_px)]
+
+    above = rows_of(TITLE, page.title)
+    for line in page.lines:
+        above.extend([(BODY, row) for row in _body_rows(line, text_px, font)])
+    below = []
+    for key, label in page.choices:
+        below.extend(rows_of(CHOICE, key + " " + label))
+    footer = rows_of(FOOTER, page.footer) if page.footer else []
+    for row_px in row_heights_px(height_px):
+        count = height_px // row_px
+        free = count - len(above) - len(below)
+        if free >= len(footer):
+            break
+    if free < len(footer) and count < _ROWS_FOR_A_FOOTER:
+        footer = []
+    return row_px, above + [(BODY, "")] * (free - len(footer)) + below + footer
 
 
 class PageView:
-    """display: any that keeps the contract, of 48 x 48 pixels or more; holds one strip, a row of the display (800 bytes at 320 x 240)."""
+    """display: any that keeps the contract, of 48 x 48 pixels or more; holds one strip, a row of the display (800 bytes at 320 x 240), and
+    the text of the page that it shows.
+    """
 
     def __init__(self, display: "Display", font: "Font") -> None:
         self._display = display
         self._font = font
         self._strip = bytearray(display.width_px // 8 * row_heights_px(display.height_px)[0])
+        self._row_px = HEIGHT_PX
+        self._rows: list[tuple[int, str]] = []
+        self._accent = 0
+        self._top = 0  # the row of the page that stands at the top of the display
 
     def draw(self, page: "Page") -> None:
-        """Show `page`. What does not fit is cut, with an ellipsis. Raises DeviceError as the display does."""
-        height_px = self._display.height_px
-        accent = _ACCENTS[page.tone]
+        """Show `page` from its top. Raises DeviceError as the display does."""
+        self._row_px, self._rows = lay_out(page, self._display.width_px, self._display.height_px, self._font)
+        self._accent = _ACCENTS[page.tone]
+        self._top = 0
+        self._draw_window()
+
+    def scroll(self, step: int) -> None:
+        """Go on to the rows that are not seen yet: 1 those below, -1 those above. One row stays, for the eye to go on from.
+        Nothing where there are none. Raises DeviceError as the display does.
+        """
+        count = self._display.height_px // self._row_px
+        top = max(0, min(self._top + step * (count - 1), len(self._rows) - count))
+        if top != self._top:
+            self._top = top
+            self._draw_window()
+
+    def _draw_window(self) -> None:
+        accent = self._accent
         looks = {TITLE: (_PAPER, accent), BODY: (_INK, _PAPER), CHOICE: (accent, _PAPER), FOOTER: (_INK, _FOOTER_PAPER)}
-        row_px, rows, _ = _lay_out(page, self._display.width_px, height_px, self._font)
-        tops = row_tops(height_px, row_px)
+        row_px = self._row_px
+        tops = row_tops(self._display.height_px, row_px)
         gap_top = tops[-2] + row_px
         if gap_top < tops[-1]:  # the rest of the height, which is no whole row
-            self._draw_row(gap_top, tops[-1] - gap_top, "", _INK, _PAPER)
-        for index, (kind, text) in enumerate(rows):
+            self._draw_row(gap_top, tops[-1] - gap_top, "", "", _INK, _PAPER)
+        last = len(tops) - 1
+        for index, (kind, text) in enumerate(self._rows[self._top : self._top + len(tops)]):
+            mark = ""
+            if index == 0 and self._top > 0:
+                mark = MORE_ABOVE
+            elif index == last and self._top + len(tops) < len(self._rows):
+                mark = MORE_BELOW
             ink, paper = looks[kind]
-            self._draw_row(tops[index], row_px, text, ink, paper)
+            self._draw_row(tops[index], row_px, text, mark, ink, paper)
 
-    def _draw_row(self, y_px: int, row_px: int, text: str, ink: int, paper: int) -> None:
+    def _draw_row(self, y_px: int, row_px: int, text: str, mark: str, ink: int, paper: int) -> None:
         strip = self._strip
         for index in range(len(strip)):
             strip[index] = 0
         row_bytes = self._display.width_px // 8
-        column = MARGIN_PX // 8
         offset = (row_px - HEIGHT_PX) // 2 * row_bytes
+        self._set_text(text, offset + MARGIN_PX // 8, row_bytes)
+        self._set_text(mark, offset + row_bytes - 1, row_bytes)
+        bits = memoryview(strip)[: row_bytes * row_px]
+        self._display.draw_bitmap(0, y_px, self._display.width_px, row_px, bits, ink, paper)
+
+    def _set_text(self, text: str, column: int, row_bytes: int) -> None:
+        """Glyphs into the strip, from the byte `column` of its first row of glyphs on."""
+        strip = self._strip
         for character in text:
             glyph_width_px, glyph = self._font.glyph(character)
             glyph_bytes = glyph_width_px // 8
-            at = offset + column
+            at = column
             for index in range(0, len(glyph), glyph_bytes):
                 strip[at] = glyph[index]
                 if glyph_bytes == 2:
                     strip[at + 1] = glyph[index + 1]
                 at += row_bytes
             column += glyph_bytes
-        bits = memoryview(strip)[: row_bytes * row_px]
-        self._display.draw_bitmap(0, y_px, self._display.width_px, row_px, bits, ink, paper)
-
-
-def _lay_out(page: "Page", width_px: int, height_px: int, font: "Font") -> "tuple[int, list[tuple[int, str]], list[str]]":
-    """The height of a row, kind and text of each row from the top, and what did not fit: with as much air as it fits with."""
-    for row_px in row_heights_px(height_px):
-        rows, problems = _set_rows(page, width_px, height_px // row_px, font)
-        if not problems:
-            break
-    return row_px, rows, problems
-
-
-def _set_rows(page: "Page", width_px: int, count: int, font: "Font") -> "tuple[list[tuple[int, str]], list[str]]":
-    """`count` rows, and what of the page is not on them."""
-    text_px = width_px - 2 * MARGIN_PX
-    problems: list[str] = []
-
-    def one_row(text: str, what: str) -> str:
-        if font.width_px(text) > text_px:
-            problems.append("%s: %s is %d px wide, %d fit: %s" % (page.name, what, font.width_px(text), text_px, text))
-        return font.cut(text, text_px)
-
-    rows = [(TITLE, one_row(page.title, "title"))]
-    last = [(FOOTER, one_row(page.footer, "footer"))] if page.footer else []
-
-    room = count - len(rows) - len(last)
-    choices = [(CHOICE, one_row(key + " " + label, "choice " + key)) for key, label in page.choices]
-    if len(choices) > room:
-        problems.append("%s: %d choices, %d rows are free" % (page.name, len(choices), room))
-        choices = choices[:room]
-
-    room -= len(choices)
-    body = []
-    for line in page.lines:
-        body.extend(_body_rows(line, text_px, font))
-    if len(body) > room:
-        problems.append("%s: body of %d rows, %d are free" % (page.name, len(body), room))
-        body = body[:room]
-        if body:
-            body[-1] = font.with_ellipsis(body[-1], text_px)
-    rows.extend([(BODY, text) for text in body])
-    rows.extend([(BODY, "")] * (room - len(body)))
-    return rows + choices + last, problems
 
 
 def _body_rows(line: str, text_px: int, font: "Font") -> "list[str]":

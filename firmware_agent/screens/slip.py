@@ -8,10 +8,12 @@ from firmware_agent.screens.font import HEIGHT_PX, NARROW_PX
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from firmware_agent.screens.font import Font
+    from firmware_agent.screens.qr import QrCode
     from hal.printer import Printer
 
 LINE_DOTS = 24  # of a raster line: the height of font A of ESC/POS printers, so that both kinds of line stand alike
 TITLE_SCALE = 2
+CODE_ROWS = 6  # of modules in one strip of a code
 _TEAR_OFF_LINES = 4  # from the print head to the tear bar, on common 58 and 80 mm printers
 
 
@@ -25,8 +27,9 @@ class SlipPrinter:
             self._row_bytes = (printer.width_dots + 7) // 8
             self._strip = bytearray(self._row_bytes * LINE_DOTS * TITLE_SCALE)
 
-    async def print_lines(self, lines: "list[str] | tuple[str, ...]", title: str = "") -> int:
-        """Print `title` in double size, where the printer can, and the lines, each wrapped to the paper; then feed and, at level 3, cut.
+    async def print_lines(self, lines: "list[str] | tuple[str, ...]", title: str = "", ends: bool = True) -> int:
+        """Print `title` in double size, where the printer can, and the lines, each wrapped to the paper; then, where the slip ends with
+        them, feed and, at level 3, cut.
 
         Gives the number of lines, the title included, that the printer could not print as they are: a printer of level 1 gets a line with
         Chinese with '?' for each character that is not ASCII. Raises DeviceError as the printer does; the slip then ends where it was.
@@ -37,10 +40,23 @@ class SlipPrinter:
             unprintable += await self._print_line(title, TITLE_SCALE)
         for line in lines:
             unprintable += await self._print_line(line, 1)
-        await printer.feed(_TEAR_OFF_LINES)
-        if printer.level >= 3:
-            await printer.cut()
+        if ends:
+            await printer.feed(_TEAR_OFF_LINES)
+            if printer.level >= 3:
+                await printer.cut()
         return unprintable
+
+    async def print_code(self, code: "QrCode") -> bool:
+        """Print a QR code as large as the paper is wide; False, and nothing printed, where the printer cannot or the code does not fit.
+        Raises DeviceError as the printer does.
+        """
+        printer = self._printer
+        dots = code.dots_a_module(printer.width_dots) if printer.level >= 2 else 0
+        if not dots:
+            return False
+        for height_dots, bits in code.strips(self._row_bytes * 8, dots, CODE_ROWS):
+            await printer.print_bitmap(self._row_bytes * 8, height_dots, bits)
+        return True
 
     async def _print_line(self, line: str, scale: int) -> int:
         """Gives 1 for a line that could not be printed as it is, else 0."""

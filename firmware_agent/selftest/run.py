@@ -1,10 +1,16 @@
-"""One self-test run: each result kept as it comes, and at the end what it means for the terminal's state, with the report, in one write."""
+"""One self-test run: what was begun and each result kept as it comes, so that a run that a power cut interrupts goes on where it was; and
+at its end what it means for the terminal's state, with the report, in one write.
+"""
 
 from firmware_agent import VERSION
 from firmware_agent.links.access import join
-from firmware_agent.messages.cbor import encode
-from firmware_agent.selftest.engine import run_plan
-from firmware_agent.selftest.phases import PASS, Phase, Result
+from firmware_agent.messages.cbor import CborError, decode, encode
+from firmware_agent.selftest.diagnosis import BUS, diagnose, diagnose_all
+from firmware_agent.selftest.engine import run_phases
+from firmware_agent.selftest.phases import ABORTED, OUTCOMES, PASS, Result
+from firmware_agent.selftest.plans import DAILY, POWER_ON, PlanError, all_phases, plan_phases
+from firmware_agent.selftest.report import to_list
+from firmware_agent.selftest.trends import follow
 from firmware_agent.state.machine import FaultCleared, Suspended
 from firmware_agent.state.reasons import ACTOR_POI, Reason
 
@@ -12,50 +18,245 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from firmware_agent.selftest.diagnosis import Diagnosis
+    from firmware_agent.selftest.phases import Phase
+    from firmware_agent.selftest.subject import Subject
     from firmware_agent.state.machine import Event
     from firmware_agent.terminal import Terminal
 
-KEY_TEST = "test."  # + phase: its last result
+KEY_RUN = "run."  # + plan: a run that has not come to its end: [begun, results]
+KEY_LAST = "test."  # + phase: [wall clock, plan, result, whether a defect that it found is not yet seen mended]
+KEY_DAILY = "daily"  # [wall clock or 0, boot count, time since that boot in ms] when the daily plan last came to its end
+DAY_S = 86400
+MAX_KEPT_DETAIL = 80  # characters
+SURVIVALS = 2  # times that a phase may take the terminal with it, before it is not begun again
 
 
-async def self_test(terminal: "Terminal", plan_name: str, plan: "list[Phase]", shown: "Callable[[Result], None]") -> None:
-    """Run the plan and take what it found into the state. shown: called with each result as it comes."""
-    hal = terminal.hal
+class Run:
+    """A run as it stands on flash. begun: phase -> how often it was begun without coming to its end; results: by phase."""
+
+    def __init__(self, terminal: "Terminal", plan: str) -> None:
+        self._terminal = terminal
+        self.plan = plan
+        self.begun: dict[str, int] = {}
+        self.results: dict[str, Result] = {}
+        record = terminal.store.get(KEY_RUN + plan)
+        if record is not None:
+            self._read(record)
+
+    def _read(self, record: bytes) -> None:
+        """A record that cannot be read is an older version's: the run begins anew."""
+        try:
+            begun, results = decode(record)
+            self.begun = {str(phase): int(times) for phase, times in begun}
+            self.results = {values[0]: _kept_result(values) for values in results}
+        except (CborError, TypeError, ValueError, IndexError):
+            self.begun = {}
+            self.results = {}
+
+    def encoded(self) -> bytes:
+        return encode(
+            [
+                [[phase, self.begun[phase]] for phase in sorted(self.begun)],
+                [_to_keep(self.results[phase]) for phase in sorted(self.results)],
+            ]
+        )
+
+    def begin(self, phase: str) -> None:
+        """Before anything is touched: a phase that takes the terminal with it is known at the next boot."""
+        self.begun[phase] = self.begun.get(phase, 0) + 1
+        self._terminal.store.put(KEY_RUN + self.plan, self.encoded())
+
+    def end(self, result: Result) -> None:
+        self.begun.pop(result.phase, None)
+        self.results[result.phase] = result
+        self._terminal.store.put(KEY_RUN + self.plan, self.encoded())
+
+
+def interrupted_plans(terminal: "Terminal") -> "list[str]":
+    """The plans, other than that of power-on, whose last run did not come to its end; not those that this terminal has no more."""
+    plans = []
+    for key in terminal.store.keys(KEY_RUN):
+        plan = key[len(KEY_RUN) :]
+        try:
+            plan_phases(plan, terminal.hal)
+        except PlanError:
+            continue
+        if plan != POWER_ON:
+            plans.append(plan)
+    return plans
+
+
+def daily_is_due(terminal: "Terminal") -> bool:
+    """24 hours have passed since the last daily run came to its end: by the wall clock where it was known then and is now, else by the time
+    since this boot. A wall clock that shows an earlier time than then tells nothing: due.
+    """
+    record = terminal.store.get(KEY_DAILY)
+    last_s, boot_count, uptime_ms = 0, 0, 0
+    if record is not None:
+        try:
+            last_s, boot_count, uptime_ms = decode(record)
+        except (CborError, TypeError, ValueError):
+            last_s = 0
+    if last_s and terminal.wall_s:
+        return not 0 <= terminal.wall_s - last_s < DAY_S
+    if boot_count != terminal.boot_count:
+        uptime_ms = 0
+    return terminal.hal.clock.monotonic_ms() - uptime_ms >= DAY_S * 1000
+
+
+async def self_test(
+    subject: "Subject", plan: str, shown: "Callable[[Result], None]", phases: "list[Phase] | None" = None
+) -> "list[Diagnosis]":
+    """Run the plan, or go on with it where a power cut interrupted it, and take what it found into the state. shown: called with each
+    result as it comes; phases: fewer than the plan's, to run some of it again. Gives what is broken or about to break. Raises PlanError.
+    """
+    terminal = subject.terminal
+    assert terminal is not None
+    if phases is None:
+        phases = plan_phases(plan, subject.hal)
+    run = Run(terminal, plan)
+
+    def begun(phase: "Phase") -> None:
+        run.begin(phase.id)
 
     def done(result: Result) -> None:
-        terminal.log(
-            "self-test %s %s %s %d ms" % (result.phase, result.outcome, result.cause or "-", result.duration_ms)
-        )
-        terminal.store.put(KEY_TEST + result.phase, encode(result.to_list()))
+        terminal.log("self-test %s %s %s %d ms" % (result.phase, result.outcome, result.cause or "-", result.duration_ms))
+        run.end(result)
         shown(result)
 
     async def join_network() -> None:
-        await join(hal, terminal.log)
+        await join(subject.hal, terminal.log)
 
-    results = await run_plan(hal, plan, done, {"network": join_network})
+    due = []
+    suspects = []
+    for phase in phases:
+        if phase.id in run.results:
+            shown(run.results[phase.id])
+        elif run.begun.get(phase.id, 0) >= SURVIVALS:
+            done(Result(phase.id, phase.kind, ABORTED, cause="not_survived"))
+        else:
+            due.append(phase)
+            if phase.id in run.begun:
+                suspects.append(phase.id)
+    await run_phases(subject, due, done, begun, {"network": join_network}, tuple(suspects))
+    results = [run.results[phase.id] for phase in phases]
+    writes: list[tuple[str, bytes | None]] = [(KEY_RUN + plan, None)]
+    for phase, result in zip(phases, results):  # noqa: B905  MicroPython's zip has no strict
+        writes.extend(follow(terminal.store, phase, result))
+    diagnoses = diagnose_all(results, subject.hal.buses)
+    open_defects = []  # kinds of the phases that say so
+    for phase in all_phases(subject.hal):
+        is_open = _is_open(terminal, phase.id)
+        if phase.id in run.results:
+            is_open = _is_open_after(run.results[phase.id], is_open)
+            kept = [terminal.wall_s, plan, _to_keep(run.results[phase.id]), is_open]
+            writes.append((KEY_LAST + phase.id, encode(kept)))
+        if is_open:
+            open_defects.append(phase.kind)
+    if plan == DAILY:
+        writes.append((KEY_DAILY, encode([terminal.wall_s, terminal.boot_count, subject.hal.clock.monotonic_ms()])))
     report: dict[str, object] = {
-        "plan": plan_name,
-        "results": [result.to_list() for result in results],
+        "plan": plan,
+        "results": [to_list(result, phase) for phase, result in zip(phases, results)],  # noqa: B905
         "mode": terminal.state.mode,
         "firmware": VERSION,
-        "board": hal.board,
-        "element": hal.secure_element.in_hardware,
+        "board": subject.hal.board,
+        "element": subject.hal.secure_element.in_hardware,
         "dropped": terminal.outbox.dropped,
     }
-    terminal.apply(_found(terminal, results), [("report", report)])
+    for diagnosis in diagnoses:
+        terminal.log("diagnosis %s" % diagnosis)
+    terminal.apply(_found(subject, results, diagnoses, open_defects), [("report", report)], writes)
+    terminal.log("self-test %s ended, %d found" % (plan, len(diagnoses)))
+    return diagnoses
 
 
-def _found(terminal: "Terminal", results: "list[Result]") -> "list[Event]":
-    """A defect suspends the terminal, once; when all that was tested of a device passes, what the terminal itself had found in it is
-    cleared. Anything else decides nothing.
+def last_result(terminal: "Terminal", phase: str) -> "tuple[int, str, Result] | None":
+    """(wall clock, plan, result) of the last run in which a phase was; None where there was none that this version can read."""
+    record = terminal.store.get(KEY_LAST + phase)
+    if record is None:
+        return None
+    try:
+        wall_s, plan, values, _ = decode(record)
+        return wall_s, plan, _kept_result(values)
+    except (CborError, TypeError, ValueError, IndexError):
+        return None
+
+
+def _is_open(terminal: "Terminal", phase: str) -> bool:
+    """Whether a defect that this phase found is not yet seen mended."""
+    record = terminal.store.get(KEY_LAST + phase)
+    if record is None:
+        return False
+    try:
+        _, _, _, is_open = decode(record)
+    except (CborError, TypeError, ValueError):
+        return False
+    return is_open is True
+
+
+def _is_open_after(result: Result, was_open: bool) -> bool:
+    """Only a verdict changes it: what was skipped, given up or could not be carried out decides nothing."""
+    if result.outcome == PASS:
+        return False
+    diagnosis = diagnose(result)
+    return was_open or (diagnosis is not None and diagnosis.suspends)
+
+
+def _to_keep(result: Result) -> "list[object]":
+    measurements = [[name, result.measurements[name]] for name in sorted(result.measurements)]
+    return [
+        result.phase,
+        result.kind,
+        OUTCOMES.index(result.outcome),
+        result.code,
+        result.extended,
+        result.cause,
+        result.detail[:MAX_KEPT_DETAIL],
+        result.duration_ms,
+        measurements,
+    ]
+
+
+def _kept_result(values: "list[object]") -> Result:
+    """Raises TypeError, ValueError, IndexError for what `_to_keep` never wrote."""
+    phase, kind, outcome, code, extended, cause, detail, duration_ms, measurements = values
+    return Result(
+        phase,  # type: ignore[arg-type]  # as written
+        kind,  # type: ignore[arg-type]
+        OUTCOMES[outcome],  # type: ignore[call-overload]
+        code,  # type: ignore[arg-type]
+        extended,  # type: ignore[arg-type]
+        cause,  # type: ignore[arg-type]
+        detail,  # type: ignore[arg-type]
+        duration_ms,  # type: ignore[arg-type]
+        {name: value for name, value in measurements},  # type: ignore[attr-defined]
+    )
+
+
+def _found(subject: "Subject", results: "list[Result]", diagnoses: "list[Diagnosis]", open_defects: "list[str]") -> "list[Event]":
+    """A defect suspends the terminal, once. What the terminal itself had found in a component is cleared when something of it passed, and
+    no phase of it is left that found a defect and has not passed since. Anything else decides nothing.
     """
+    terminal = subject.terminal
+    assert terminal is not None
     events: list[Event] = []
-    imperfect = [result.kind for result in results if result.outcome != PASS]
-    for result in results:
-        if result.suspends:
-            reason = Reason("hardware_fault", ACTOR_POI, terminal.wall_s, component=result.kind, note=result.cause)
+    suspended = []
+    for diagnosis in diagnoses:
+        if diagnosis.suspends:
+            suspended.append(diagnosis.component)
+            reason = Reason(
+                diagnosis.cause.suggests, ACTOR_POI, terminal.wall_s, component=diagnosis.component, note=diagnosis.cause.code
+            )
             if not any(held.same_cause(reason) for held in terminal.state.reasons):
                 events.append(Suspended(reason))
-        elif result.kind not in imperfect:
-            events.append(FaultCleared(result.kind))
+    passed = [result.kind for result in results if result.outcome == PASS]
+    for component in sorted({reason.component for reason in terminal.state.reasons if reason.actor == ACTOR_POI}):
+        kinds = [component]
+        if component == BUS:  # which of them it was is not kept: all have to be sound
+            kinds = [kind for bus in subject.hal.buses.values() for kind in bus]
+        is_open = any(kind in open_defects for kind in kinds)
+        if component not in suspended and not is_open and any(kind in passed for kind in kinds):
+            events.append(FaultCleared(component))
     return events

@@ -11,8 +11,8 @@ import pytest
 
 from firmware_agent.identity.der import certification_request
 from firmware_agent.links.link import Message
-from firmware_agent.messages.cbor import encode
-from firmware_agent.messages.cose import key_id, sign
+from firmware_agent.messages.cbor import decode, encode
+from firmware_agent.messages.cose import key_id, parse, sign
 from firmware_agent.messages.schema import Claims, kind_named, topic
 from hal.drivers.software_key import SoftwareKey
 from host_sim.acquirer.acquirer import Account, Acquirer
@@ -170,5 +170,43 @@ def test_messages_to_a_terminal_go_one_at_a_time_each_until_its_receipt(play: An
         await scene.says("receipt", {**RECEIPT, "of": first}, 2)
         assert len(scene.account.outgoing) == 1
         assert scene.account.last_sent is scene.account.outgoing[0]
+
+    play(scenario)
+
+
+def test_an_inquiry_is_answered_by_its_nonce_and_once(play: Any) -> None:
+    async def scenario(scene: Scene) -> None:
+        for _ in range(2):
+            await scene.says("inquiry", {"nonce": b"12345678"}, 1)
+        (answer,) = scene.account.outgoing
+        assert answer.where == topic("acq", "T1", "answer")
+        claims = Claims.from_map(decode(parse(answer.message).payload))
+        assert (claims.octets("nonce"), claims.issued_at, claims.subject) == (b"12345678", NOW_S, "T1")
+
+    play(scenario)
+
+
+def test_only_the_latest_of_many_inquiries_is_answered_and_no_order_gives_way_to_one(play: Any) -> None:
+    async def scenario(scene: Scene) -> None:
+        await scene.acquirer.order("T1", action="suspend", reason="maintenance")  # in flight
+        await scene.says("inquiry", {"nonce": b"0"}, 1)
+        await scene.acquirer.order("T1", action="lift", reason="maintenance")
+        for number in range(1, 5):
+            await scene.says("inquiry", {"nonce": bytes([number])}, 1 + number)
+        assert [outgoing.kind for outgoing in scene.account.outgoing] == ["order", "order", "answer"]
+        last = Claims.from_map(decode(parse(scene.account.outgoing[-1].message).payload))
+        assert last.octets("nonce") == bytes([4])
+
+    play(scenario)
+
+
+def test_an_acquirer_that_hangs_sends_nothing_until_it_goes_on(play: Any) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.acquirer.hang(True)
+        await scene.acquirer.order("T1", action="self_test")
+        assert scene.account.last_sent is None
+        scene.acquirer.hang(False)
+        await scene.acquirer.order("T1", action="self_test")
+        assert len(scene.account.outgoing) == 2
 
     play(scenario)

@@ -93,7 +93,7 @@ class Flash:
         raise PowerCut()
 
 
-SETTLE_TURNS = 20  # of the event loop, after which everything that could go on has
+SETTLE_TURNS = 60  # of the event loop, after which everything that could go on has
 STUCK_TURNS = 2000
 
 
@@ -162,7 +162,15 @@ class Rtc:
 def clock(time=None, is_set=True):
     """A real clock on `time`, at NOW_S, or not set."""
     time = time or Time()
-    return SystemClock(time, Rtc((2026, 11, 22, 6, 0, 0, 0, 0) if is_set else (2000, 1, 1, 5, 0, 0, 0, 0)), time.sleep_ms)
+    rtc = Rtc((2026, 11, 22, 6, 0, 0, 0, 0) if is_set else (2000, 1, 1, 5, 0, 0, 0, 0))
+    device = SystemClock(time, rtc, time.sleep_ms)
+    device.open()
+    device.claim()
+    try:
+        device.enable().send(None)  # it waits for nothing, so that a clock can be had where a loop runs already
+    except StopIteration:
+        pass
+    return device
 
 
 class QuickCurve:

@@ -8,3 +8,12 @@ def raises(kind, call, *arguments):
     except kind as error:
         return error
     raise AssertionError("%s was not raised by %r" % (kind.__name__, call))
+
+
+async def raises_in(kind, program):
+    """As `raises`, for a coroutine."""
+    try:
+        await program
+    except kind as error:
+        return error
+    raise AssertionError("%s was not raised" % kind.__name__)

@@ -47,11 +47,11 @@ def provisioned(flash, acquirer_keys=()):
     store.put(KEY_IDENTITY, identity(acquirer_keys).encoded())
 
 
-def boot(flash, time=None, is_set=True, tests=("print", "scan", "pay"), curve=None):
+def boot(flash, time=None, is_set=True, tests=("print", "scan", "pay"), curve=None, segment_bytes=65536):
     """A terminal as the agent makes it at each boot, from what is on `flash`. Its lines are in `terminal.lines`."""
     lines = []
     hal = hal_on(flash, time, is_set, tests, curve)
-    store = Store(flash)
+    store = Store(flash, segment_bytes)
     store.open()
     Terminal.count_boot(store)
     terminal = Terminal(hal, store, Identity.load(store), lines.append)

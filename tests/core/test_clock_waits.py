@@ -1,9 +1,12 @@
-"""The clock's waits and calendar, on both runtimes."""
+"""The clock's waits, its calendar, and how far it believes an RTC, on both runtimes."""
 
 import asyncio
 import errno
 
+from hal.clock import TRUST_FLOOR, TRUST_NONE, TRUST_SET
+from hal.device import HEALTH_FAIL
 from hal.drivers.system_clock import SystemClock
+from hal.errors import E_FAILURE, E_NOHARDWARE, DeviceError
 from tests.core.support import raises
 
 
@@ -111,3 +114,85 @@ def test_the_calendar_goes_over_leap_days_and_centuries():
         clock_to_set.set_wall(wall_s)
         assert rtc.fields == fields, rtc.fields
         assert clock_to_set.wall_s() == wall_s
+
+
+class BatteryRtc:
+    """An RTC with a battery: shows `fields`, or raises `error`."""
+
+    part = "a_battery_rtc"
+    keeps_time = True
+
+    def __init__(self, fields):
+        self.fields = fields
+        self.lost_power = False
+        self.error = None
+
+    def datetime(self, fields=None):
+        if self.error is not None:
+            raise self.error
+        if fields is not None:
+            self.fields = fields
+            self.lost_power = False
+        return self.fields
+
+
+NEW_YEAR = (2026, 1, 1, 3, 0, 0, 0, 0)
+NEW_YEAR_S = 1767225600
+
+
+def backed(fields=NEW_YEAR, lost_power=False, error=None):
+    """A clock with a battery, brought up, and its RTC, which shows one second for ever."""
+    time = Time()
+    rtc = BatteryRtc(fields)
+    rtc.lost_power = lost_power
+    rtc.error = error
+    made = SystemClock(time, rtc, time.sleep_ms)
+    made.open()
+    made.claim()
+    try:
+        asyncio.run(made.enable())
+    except DeviceError:
+        pass  # in bring_up_error
+    return made, rtc
+
+
+def test_an_rtc_is_asked_at_bring_up_and_not_before():
+    time = Time()
+    rtc = BatteryRtc(NEW_YEAR)
+    rtc.error = AssertionError("asked")
+    made = SystemClock(time, rtc, time.sleep_ms)
+    assert (made.part, made.trust, made.wall_s()) == ("a_battery_rtc", TRUST_NONE, 0)
+    made.raise_floor(NEW_YEAR_S)
+    assert (made.trust, made.wall_s()) == (TRUST_FLOOR, NEW_YEAR_S)
+
+
+def test_an_rtc_that_shows_a_possible_time_is_believed():
+    made, rtc = backed()
+    assert (made.trust, made.wall_s()) == (TRUST_SET, NEW_YEAR_S)
+    made._time.now_ms += 5000
+    assert made.wall_s() == NEW_YEAR_S + 5
+
+
+def test_an_rtc_that_stopped_or_is_in_the_past_or_silent_is_not_believed():
+    for made, _ in (backed(lost_power=True), backed((2000, 1, 1, 5, 0, 0, 0, 0)), backed(error=DeviceError(E_NOHARDWARE, "clock"))):
+        assert (made.trust, made.wall_s()) == (TRUST_NONE, 0)
+
+
+def test_a_silent_rtc_keeps_nobody_from_setting_the_clock():
+    made, rtc = backed(error=DeviceError(E_NOHARDWARE, "clock"))
+    made.set_wall(NEW_YEAR_S + 60)
+    assert (made.trust, made.wall_s()) == (TRUST_SET, NEW_YEAR_S + 60)
+    assert rtc.fields == NEW_YEAR
+
+
+def test_an_rtc_that_shows_one_second_for_ever_is_stopped():
+    made, _ = backed()
+    health = asyncio.run(made.check_health(1))
+    assert (health.outcome, health.cause) == (HEALTH_FAIL, "stopped")
+
+
+def test_what_is_wrong_with_an_rtc_is_told_by_its_cause():
+    for code, cause in ((E_NOHARDWARE, "no_answer"), (E_FAILURE, "garbled_answer")):
+        made, rtc = backed(error=DeviceError(code, "clock"))
+        health = asyncio.run(made.check_health(1))
+        assert (health.outcome, health.cause) == (HEALTH_FAIL, cause)

@@ -1,8 +1,11 @@
 """Pages on a display that keeps the contract and on nothing else: where things stand, what is cut, and which colours are used."""
 
+import asyncio
+
+from firmware_agent.flows.ui import Ui
 from firmware_agent.screens.font import Font
 from firmware_agent.screens.page import TONES, Page
-from firmware_agent.screens.page_view import PageView, overflow
+from firmware_agent.screens.page_view import MORE_ABOVE, MORE_BELOW, PageView, lay_out
 from hal.display import CONTRACT
 from hal.errors import E_ILLEGAL, DeviceError
 from tests.core.support import raises
@@ -53,6 +56,31 @@ def _drawn(page, width_px=320, height_px=240):
     font = Font()
     PageView(display, font).draw(page)
     return display, font
+
+
+class Small:
+    """A page on a display of four rows of fourteen narrow characters."""
+
+    def __init__(self, page):
+        self.display = MemoryDisplay(128, 64)
+        self.font = Font()
+        self.view = PageView(self.display, self.font)
+        self.view.draw(page)
+
+    def shows(self, *rows):
+        """Whether the four rows are these, from the left margin, each with the mark that is given with it, or none."""
+        return all([self._is_row(index, text) for index, text in enumerate(rows)])
+
+    def _is_row(self, index, text):
+        mark = text[-1] if text[-1:] in (MORE_ABOVE, MORE_BELOW) else " "
+        text = text[:-1].rstrip() if mark != " " else text
+        spaces = " " * (14 - self.font.width_px(text) // 8)
+        return self.display.has_text(self.font, text + spaces + mark, 8, 16 * index)
+
+
+def _fits(page, width_px=320, height_px=240):
+    row_px, rows = lay_out(page, width_px, height_px, Font())
+    return len(rows) == height_px // row_px
 
 
 def _luminance(colour):
@@ -124,7 +152,7 @@ def test_a_tab_line_too_long_for_one_row_is_wrapped():
     page = Page("p", "T", ["a" * 30 + "\t" + "b" * 30])
     display, font = _drawn(page)
     assert display.has_text(font, "b" * 30, 8, 42)
-    assert overflow(page, 320, 240, font) == []
+    assert _fits(page)
 
 
 def test_a_page_with_more_lines_is_set_closer():
@@ -140,41 +168,110 @@ def test_a_page_with_many_lines_is_set_solid():
     lines = ["line %d" % number for number in range(12)]
     page = Page("p", "T", lines, [("1", "Go")], "foot")
     display, font = _drawn(page)
-    assert overflow(page, 320, 240, font) == []
+    assert _fits(page)
     assert display.has_text(font, "line 0", 8, 16)
     assert display.has_text(font, "line 11", 8, 16 * 12)
     assert display.has_text(font, "1 Go", 8, 16 * 13)
     assert display.has_text(font, "foot", 8, 16 * 14)
 
 
-def test_a_body_that_does_not_fit_is_cut_with_an_ellipsis_and_the_choices_stay():
+def test_a_page_that_does_not_fit_is_cut_nowhere_and_scrolled_to_its_end():
     page = Page("p", "T", ["项%d" % number for number in range(30)], [("1", "Go")], "foot")
-    display, font = _drawn(page)
-    assert display.has_text(font, "项11…", 8, 16 * 12)
-    assert display.has_text(font, "1 Go", 8, 16 * 13)
-    assert overflow(page, 320, 240, font) == ["p: body of 30 rows, 12 are free"]
-
-
-def test_a_full_last_row_makes_room_for_its_ellipsis():
-    page = Page("p", "T", ["字" * 19] * 30, [], "foot")
-    display, font = _drawn(page)
-    assert display.has_text(font, "字" * 18 + "…", 8, 16 * 13)
-
-
-def test_a_title_a_choice_and_a_footer_too_wide_are_cut_and_told():
-    page = Page("p", "题" * 30, [], [("1", "c" * 50)], "f" * 50)
-    display, font = _drawn(page)
-    assert display.has_text(font, "题" * 18 + "…", 8, 0)
-    assert display.has_text(font, "f" * 37 + "…", 8, 240 - 16)
-    told = overflow(page, 320, 240, font)
-    assert [sentence.split(" is ")[0] for sentence in told] == ["p: title", "p: footer", "p: choice 1"]
-
-
-def test_more_choices_than_rows_are_told():
-    page = Page("p", "T", [], [("1", "a"), ("2", "b"), ("3", "c"), ("4", "d")], "foot")
+    display = MemoryDisplay(320, 240)
     font = Font()
-    assert overflow(page, 128, 64, font) == ["p: 4 choices, 2 rows are free"]
-    _drawn(page, 128, 64)
+    view = PageView(display, font)
+    view.draw(page)
+    assert not _fits(page)
+    assert display.has_text(font, "T", 8, 0) and display.has_text(font, "项13", 8, 16 * 14)
+    assert display.has_text(font, MORE_BELOW, 312, 16 * 14) and display.has_text(font, " ", 312, 0)
+    view.scroll(1)
+    assert display.has_text(font, "项13", 8, 0) and display.has_text(font, "项27", 8, 16 * 14)
+    assert display.has_text(font, MORE_BELOW, 312, 16 * 14) and display.has_text(font, MORE_ABOVE, 312, 0)
+    view.scroll(1)
+    assert display.has_text(font, "1 Go", 8, 16 * 13) and display.has_text(font, "foot", 8, 16 * 14)
+    assert display.has_text(font, " ", 312, 16 * 14) and display.has_text(font, MORE_ABOVE, 312, 0)
+
+
+def test_a_title_a_choice_and_a_footer_too_wide_are_wrapped():
+    page = Page("p", "题" * 30, [], [("1", "c" * 30 + " " + "d" * 30)], "f" * 30 + " " + "g" * 30)
+    display, font = _drawn(page)
+    assert display.has_text(font, "题" * 19, 8, 2) and display.has_text(font, "题" * 11, 8, 22)
+    assert display.colours[0] == display.colours[22] and display.colours[22] != display.colours[42]
+    assert display.has_text(font, "1 " + "c" * 30, 8, 162) and display.has_text(font, "d" * 30, 8, 182)
+    assert display.has_text(font, "f" * 30, 8, 202) and display.has_text(font, "g" * 30, 8, 222)
+
+
+LONG = Page("p", "Terminal suspended", ["Since: today", "停用原因：违规操作"], [("1", "Start recovery"), ("2", "No")], "foot")
+
+
+def test_a_small_display_shows_a_long_page_through_a_window():
+    small = Small(LONG)
+    assert small.shows("Terminal", "suspended", "Since: today", "停用原因：违规" + MORE_BELOW)
+    small.view.scroll(1)
+    assert small.shows("停用原因：违规" + MORE_ABOVE, "操作", "1 Start", "recovery" + MORE_BELOW)
+    small.view.scroll(1)
+    assert small.shows("操作" + MORE_ABOVE, "1 Start", "recovery", "2 No")
+    assert small.display.colours[0] == small.display.colours[15]
+    assert small.display.colours[0] != small.display.colours[16]
+
+
+def test_scrolling_up_comes_back_to_the_title():
+    small = Small(LONG)
+    for _ in range(3):
+        small.view.scroll(1)
+    for _ in range(3):
+        small.view.scroll(-1)
+    assert small.shows("Terminal", "suspended", "Since: today", "停用原因：违规" + MORE_BELOW)
+    assert small.display.colours[31] == small.display.colours[0] != small.display.colours[32]
+
+
+def test_a_page_that_is_all_seen_does_not_move():
+    small = Small(Page("p", "T", ["one"], [("1", "Go")]))
+    before = bytes(small.display.bits)
+    small.display.bits[:] = bytes(len(small.display.bits))
+    small.view.scroll(1)
+    small.view.scroll(-1)
+    assert not any(small.display.bits), "nothing is drawn"
+    small.view.draw(Page("p", "T", ["one"], [("1", "Go")]))
+    assert bytes(small.display.bits) == before
+
+
+def test_a_view_that_has_drawn_nothing_does_not_scroll():
+    view = PageView(MemoryDisplay(128, 64), Font())
+    view.scroll(1)
+
+
+def test_another_page_begins_at_its_top():
+    small = Small(LONG)
+    small.view.scroll(1)
+    small.view.draw(LONG)
+    assert small.shows("Terminal", "suspended", "Since: today", "停用原因：违规" + MORE_BELOW)
+
+
+def test_a_small_display_gives_up_the_footer_for_the_rest_of_the_page():
+    small = Small(Page("p", "T", ["one", "two"], [("1", "Go")], "foot"))
+    assert small.shows("T", "one", "two", "1 Go")
+    assert Small(Page("p", "T", ["one"], [("1", "Go")], "foot")).shows("T", "one", "1 Go", "foot")
+
+
+def test_a_long_page_on_a_display_of_six_rows_ends_with_its_footer():
+    page = Page("p", "T", ["one", "two", "three", "four"], [("1", "Go")], "foot")
+    assert lay_out(page, 128, 96, Font())[1][-1][1] == "foot"
+    assert len(lay_out(page, 128, 96, Font())[1]) == 7
+
+
+def test_choices_stand_at_the_bottom_of_a_small_display():
+    assert Small(Page("p", "T", [], [("1", "Go")])).shows("T", "", "", "1 Go")
+
+
+def test_a_scrolled_page_is_drawn_on_every_row_of_pixels():
+    for width, height in ((128, 64), (240, 135), (48, 48)):
+        display = MemoryDisplay(width, height)
+        view = PageView(display, Font())
+        view.draw(Page("p", "T", ["line %d" % number for number in range(20)]))
+        display.colours[:] = [None] * height
+        view.scroll(1)
+        assert None not in display.colours, (width, height)
 
 
 def test_drawing_again_leaves_nothing_of_the_page_before():
@@ -188,3 +285,53 @@ def test_drawing_again_leaves_nothing_of_the_page_before():
     assert bytes(display.bits) != first
     view.draw(page)
     assert bytes(display.bits) == first
+
+
+class Fingers:
+    """A keypad on which these keys are pressed, one after the other; then nobody is there."""
+
+    enabled = True
+
+    def __init__(self, keys):
+        self.left = list(keys)
+
+    async def read(self, timeout_ms):
+        return self.left.pop(0) if self.left else None
+
+
+class Counter:
+    """The devices that a Ui asks for."""
+
+    clock = None
+    printer = None
+
+    def __init__(self, keys):
+        self.display = MemoryDisplay(128, 64)
+        self.display.enabled = True
+        self.keypad = Fingers(keys)
+
+
+def _asked(page, keys, further_keys=()):
+    """The answer, and what is on the display after it."""
+    counter = Counter(keys)
+    answer = asyncio.run(Ui(counter, None, print).ask(page, lambda: not counter.keypad.left, further_keys))
+    return answer, bytes(counter.display.bits)
+
+
+def test_up_and_down_scroll_a_page_that_asks_and_answer_nothing():
+    below = Small(LONG)
+    below.view.scroll(1)
+    assert _asked(LONG, ["down"]) == ("", bytes(below.display.bits))
+    assert _asked(LONG, ["down", "down", "up", "up"]) == ("", bytes(Small(LONG).display.bits))
+
+
+def test_a_choice_is_taken_wherever_the_window_stands():
+    below = Small(LONG)
+    below.view.scroll(1)
+    assert _asked(LONG, ["down", "1", "down"]) == ("1", bytes(below.display.bits))
+
+
+def test_a_page_with_a_meaning_of_its_own_for_down_is_not_scrolled_by_it():
+    page = Page("p", LONG.title, LONG.lines, [("down", "Next"), ("1", "Go")])
+    assert _asked(page, ["down"]) == ("down", bytes(Small(page).display.bits))
+    assert _asked(LONG, ["up"], ("up",))[0] == "up"

@@ -4,6 +4,7 @@ import struct
 from binascii import crc32
 
 from firmware_agent.store import MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES, Store, StoreError
+from hal.errors import E_FAILURE, DeviceError
 from tests.core.parts import Flash, PowerCut
 from tests.core.support import raises
 
@@ -416,3 +417,153 @@ def test_removing_what_is_not_there_writes_nothing():
     writes = len(flash.writes)
     store.remove("a")
     assert len(flash.writes) == writes
+
+
+# Reading everything again.
+
+
+def segment(flash):
+    (name,) = flash.names()
+    return flash.files[name]
+
+
+def test_a_store_that_is_whole_is_verified_and_nothing_is_written():
+    flash = Flash()
+    run_script(flash)
+    store = opened(flash)
+    writes = len(flash.writes)
+    assert store.verify() == 0
+    assert len(flash.writes) == writes and content(store) == HELD[-1]
+    assert opened(Flash()).verify() == 0
+
+
+def test_rot_at_any_byte_is_found_while_the_terminal_runs():
+    """After it only what opening would have found is there, on flash and in memory; nothing that rotted has become good."""
+    before = Flash()
+    store = opened(before, 1000)
+    for number in range(4):
+        store.put("k%d" % number, b"value %d" % number)
+    held = content(store)
+    whole = bytes(segment(before))
+    for at in range(len(whole)):
+        flash = Flash(before.files)
+        store = opened(flash, 1000)
+        segment(flash)[at] ^= 0x41
+        assert store.verify() == 1, at
+        found = content(store)
+        assert len(found) >= 3 and all([found[key] == held[key] for key in found]), (at, found)
+        assert content(opened(flash, 1000)) == found
+        assert store.verify() == 0  # what is left was written anew
+        store.put("after", b"the rot")
+        found["after"] = b"the rot"
+        assert content(opened(flash, 1000)) == found
+
+
+def test_each_place_that_rotted_is_counted():
+    flash = Flash()
+    store = opened(flash, 1000)
+    for number in range(5):
+        store.put("k%d" % number, b"value %d" % number)
+    for number in (1, 3):
+        segment(flash)[bytes(segment(flash)).find(b"value %d" % number)] ^= 1
+    assert store.verify() == 2
+    assert sorted(content(store)) == ["k0", "k2", "k4"]
+
+
+def test_a_newer_value_that_rotted_gives_way_to_the_older_one():
+    flash = Flash()
+    store = opened(flash, 1000)
+    store.put("a", b"old")
+    store.put("a", b"new")
+    segment(flash)[bytes(segment(flash)).find(b"new")] ^= 1
+    assert store.verify() == 1
+    assert content(store) == {"a": b"old"} and content(opened(flash, 1000)) == {"a": b"old"}
+
+
+def test_what_follows_a_length_that_rotted_is_verified_too():
+    flash = Flash()
+    store = opened(flash, 10000)
+    store.put("a", b"B" * 200)
+    store.put("b", b"behind")
+    segment(flash)[19] ^= 0x40  # now the first record seems to be 16 KB long
+    assert store.verify() == 1
+    assert content(store) == {"b": b"behind"} and content(opened(flash, 10000)) == {"b": b"behind"}
+
+
+def test_a_cut_while_rot_is_mended_loses_nothing_that_was_good():
+    before = Flash()
+    store = opened(before, 1000)
+    for number in range(4):
+        store.put("k%d" % number, b"value %d" % number)
+    good = content(store)
+    del good["k1"]
+    at = bytes(segment(before)).find(b"value 1")
+    whole = Flash(before.files)
+    store = opened(whole, 1000)
+    segment(whole)[at] ^= 1
+    store.verify()
+    cuts = 0
+    for write, keep_bytes in places(whole.writes):
+        flash = Flash(before.files)
+        store = opened(flash, 1000)
+        segment(flash)[at] ^= 1
+        flash.cut(write, keep_bytes)
+        try:
+            store.verify()
+        except PowerCut:
+            cuts += 1
+        flash.power_up()
+        assert content(opened(flash, 1000)) == good, (write, keep_bytes)
+    assert cuts > 20
+
+
+def test_a_torn_end_is_no_rot():
+    flash = Flash()
+    store = opened(flash, 1000)
+    store.put("a", b"old")
+    flash.broken = True
+    flash.keep_of_broken = 9
+    assert code_of(store.put, "a", b"fails") == "medium"
+    flash.broken = False
+    assert store.verify() == 0 and content(store) == {"a": b"old"}
+
+
+def test_a_medium_that_fails_while_it_is_verified_is_said_and_nothing_is_forgotten():
+    flash = Flash()
+    store = opened(flash, 1000)
+    store.put("a", b"first")
+    store.put("b", b"second")
+    segment(flash)[bytes(segment(flash)).find(b"first")] ^= 1
+    files = flash.files
+    left = [0]  # reads that go well
+
+    def read(name, offset, length):
+        left[0] -= 1
+        if left[0] < 0:
+            raise DeviceError(E_FAILURE, "storage", "no answer")
+        return bytes(memoryview(files[name])[offset : offset + length])
+
+    flash.read = read
+    flash.broken = True  # so that each verification finds the same
+    for good_reads in range(60):
+        left[0] = good_reads
+        assert code_of(store.verify) == "medium"
+        left[0] = 1000
+        assert store.keys()[-1] == "b" and store.get("b") == b"second"
+    flash.broken = False
+    left[0] = 1000
+    assert store.verify() == 1 and content(store) == {"b": b"second"}
+
+
+def test_rot_beside_a_torn_end_does_not_become_good():
+    flash = Flash()
+    store = opened(flash, 1000)
+    store.put("a", b"first")
+    store.put("b", b"second")
+    flash.broken = True
+    flash.keep_of_broken = 9
+    assert code_of(store.put, "b", b"fails") == "medium"
+    flash.broken = False
+    segment(flash)[bytes(segment(flash)).find(b"first")] ^= 1
+    assert store.verify() == 1
+    assert content(store) == {"b": b"second"} and content(opened(flash, 1000)) == {"b": b"second"}

@@ -9,7 +9,7 @@ from firmware_agent.screens.page_view import PageView
 from firmware_agent.texts import LANGUAGES, load
 from firmware_agent.texts.en import TEXTS as ENGLISH
 from firmware_agent.texts.zh_cn import TEXTS as CHINESE
-from host_sim.reading import UNREADABLE, text_of_picture, text_of_raster
+from host_sim.reading import UNREADABLE, joined, more_of_picture, text_of_picture, text_of_raster
 from tools.check_texts import fullest_pages
 
 TABLES = {"en": ENGLISH, "zh-CN": CHINESE}
@@ -77,6 +77,52 @@ def test_every_page_of_the_flows_is_read_back(language):
         assert not page.footer or lines[-1] == page.footer
         body = lines[1 : len(lines) - bool(page.footer) - len(page.choices)]
         assert squeezed("".join(body)) == squeezed("".join(page.lines)), page.name
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_page_of_the_flows_can_be_read_whole_on_a_small_display(language):
+    longest: dict[str, Page] = {}
+    for page in fullest_pages(load(language)):
+        if page.name not in longest or len(whole(page)) > len(whole(longest[page.name])):
+            longest[page.name] = page
+    for page in longest.values():
+        assert squeezed(read_scrolled(page)) in (squeezed(whole(page)), squeezed(whole(page) + page.footer)), page.name
+
+
+def whole(page: Page) -> str:
+    """All that a person has to read of it; the footer is a hint."""
+    return page.title + "".join(page.lines) + "".join(key + label for key, label in page.choices)
+
+
+def read_scrolled(page: Page) -> str:
+    """What a person reads who scrolls through the page as far as its marks say that there is more."""
+    font = Font()
+    display = PictureDisplay(128, 64)
+    view = PageView(display, font)
+    view.draw(page)
+    assert not more_of_picture(display.picture, font)[0]
+    windows = [text_of_picture(display.picture, font)]
+    while more_of_picture(display.picture, font)[1]:
+        view.scroll(1)
+        windows.append(text_of_picture(display.picture, font))
+        assert more_of_picture(display.picture, font)[0]
+    font.close()
+    return "".join(joined(windows))
+
+
+def test_a_page_that_is_seen_whole_has_no_marks():
+    font = Font()
+    for size in ((320, 240), (128, 64)):
+        display = PictureDisplay(*size)
+        PageView(display, font).draw(Page("p", "T", ["one"], [("1", "Go")]))
+        assert more_of_picture(display.picture, font) == (False, False)
+
+
+def test_windows_are_joined_where_they_overlap():
+    assert joined([["a", "b", "c"], ["c", "d", "e"], ["d", "e", "f"]]) == ["a", "b", "c", "d", "e", "f"]
+    assert joined([["w", "w", "w"], ["w", "w", "w"], ["w", "w", "x"]]) == ["w", "w", "w", "w", "w", "x"]
+    assert joined([["a", "b"], ["c", "d"]]) == ["a", "b", "c", "d"]
+    assert joined([]) == []
 
 
 def test_every_character_of_the_font_is_read_as_itself():

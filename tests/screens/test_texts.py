@@ -5,10 +5,20 @@ import pytest
 from firmware_agent.screens.font import Font
 from firmware_agent.screens.page import Page
 from firmware_agent.state.reasons import REASON_KINDS
-from firmware_agent.texts import LANGUAGES, load
+from firmware_agent.texts import LANGUAGES, Texts, load
 from hal.hal import KINDS
 from tools import check_texts
-from tools.check_texts import glyph_defects, language_defects, page_defects, size_defects, use_defects
+from tools.check_texts import (
+    boards,
+    glyph_defects,
+    language_defects,
+    misfits,
+    page_defects,
+    size_defects,
+    use_defects,
+    waiting_defects,
+    word_defects,
+)
 
 NO_KEYS: frozenset[str] = frozenset()
 
@@ -129,7 +139,39 @@ def test_a_placeholder_whose_longest_value_is_unknown_is_found(font):
 
 
 def test_a_page_that_does_not_fit_is_found(font):
-    assert list(page_defects([Page("p", "T", ["x"] * 15)], font)) == ["p: body of 15 rows, 14 are free"]
+    assert list(page_defects([Page("p", "T", ["x"] * 15)], font, 320, 240)) == ["p: 16 rows on a display of 15"]
+    assert list(page_defects([Page("p", "T", ["x"] * 14)], font, 320, 240)) == []
+
+
+def test_a_small_display_may_scroll_but_not_for_ever(font):
+    """Each window but the first brings three new rows of four."""
+    assert list(misfits(Page("p", "T", ["x"] * 36), 128, 64, font)) == []
+    assert list(misfits(Page("p", "T", ["x"] * 37), 128, 64, font)) == ["p: 38 rows on a display of 4"]
+
+
+def test_a_title_or_a_choice_that_fills_a_small_display_is_found(font):
+    long = " ".join(["w" * 10] * 4)
+    told = list(misfits(Page("p", long, [], [("1", long)], long), 128, 64, font))
+    assert [sentence.split(" is ")[0] for sentence in told] == ["p: title", "p: choice 1"]
+
+
+def test_a_word_that_a_small_display_breaks_is_found(font):
+    table = {"a.b": "x" * 15 + " %(a_placeholder_that_is_long)s", "a.c": "y" * 14, "a.d": "字" * 20, "slip.x": "z" * 20}
+    assert list(word_defects({"en": table}, font, 128)) == [f"en: a.b: {'x' * 15!r} is wider than a display of 128 px"]
+    assert list(word_defects({"en": table}, font, 320)) == []
+
+
+def test_a_page_that_nobody_scrolls_has_to_be_seen_at_once(font):
+    hold = "Please hold a card to the reader for as long as it takes. No money moves."
+    texts = Texts("en", {"exam.card_reader.hold.title": "Test", "exam.card_reader.hold": hold})
+    told = list(waiting_defects(texts, ["card_reader"], font, 128, 64))
+    assert told == ["exam.card_reader.hold: 7 rows on a display of 4, and it does not scroll"]
+    assert list(waiting_defects(texts, ["card_reader"], font, 320, 240)) == []
+    assert list(waiting_defects(texts, [], font, 128, 64)) == []
+
+
+def test_the_display_of_each_board_is_checked():
+    assert {(128, 64), (320, 240)} <= {(board["display"]["width_px"], board["display"]["height_px"]) for board in boards()}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

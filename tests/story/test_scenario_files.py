@@ -32,7 +32,7 @@ def refusal(tmp_path: Path, text: str) -> str:
         ("scenario: x\n", ":1:1", "'steps' is missing"),
         (HEAD, ":2:7", "at least one step"),
         ("scenario: x\nbord: y\nsteps:\n  - boot\n", ":2:1", "unknown key 'bord'; allowed: scenario, board"),
-        ("scenario: x\nboard: toaster\nsteps:\n  - boot\n", ":2:8", "unknown value 'toaster'; allowed: esp32s3_counter"),
+        ("scenario: x\nboard: toaster\nsteps:\n  - boot\n", ":2:8", "unknown value 'toaster'; allowed: esp32_mpos, esp32s3_counter"),
         ("scenario: x\nlanguage: fr\nsteps:\n  - boot\n", ":2:11", "allowed: en, zh-CN"),
         (HEAD + "  - expct_page: idle\n", ":3:5", "unknown verb 'expct_page'; allowed: say, boot"),
         (HEAD + "  - boot: now\n", ":3:11", "boot takes no argument"),
