@@ -17,7 +17,6 @@ from firmware_agent.flows.selftest_pages import degraded_page
 from firmware_agent.flows.ui import Ui
 from firmware_agent.identity.identity import Identity, IdentityError
 from firmware_agent.identity.registration import RegistrationError, begin, renewed, writes
-from firmware_agent.identity.technician import revocation
 from firmware_agent.links.access import address_of, join
 from firmware_agent.links.link import LinkSettings, Tls
 from firmware_agent.links.path import Path
@@ -279,6 +278,8 @@ class Agent:
                     identity = await renewed(terminal, claims)
                     changes.extend(writes(identity))
                 if claims.text("action") == "revoke_badge":
+                    from firmware_agent.identity.technician import revocation  # seldom needed
+
                     changes.append(revocation(terminal.store, claims.text("badge")))
                 events.extend(self._events(claims))
             except (KeyError, RegistrationError) as error:

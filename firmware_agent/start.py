@@ -17,17 +17,22 @@ if TYPE_CHECKING:
     from hal.hal import Hal
 
 DATA_FOLDER = "data"
+# Bytes given out after which garbage is collected, though there is room: else what lives lies scattered all over the heap, and of half a heap
+# that is free no part is large enough (for the table of MicroPython's strings, say, which doubles in one piece).
+GARBAGE_BYTES = 65536
 
 
 def run(machine: "Any", network: "Any", build: "Callable[[Platform], Hal]") -> None:
     """What a microcontroller's main.py does. machine, network: MicroPython's modules; build: imports the board, and builds it."""
     import asyncio
     import errno
+    import gc
     import os
     import time
 
     from hal.resolver import resolve
 
+    gc.threshold(GARBAGE_BYTES)  # type: ignore[attr-defined]  # MicroPython's
     try:
         os.mkdir(DATA_FOLDER)
     except OSError as error:

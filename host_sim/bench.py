@@ -6,7 +6,7 @@ import datetime
 import errno
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from random import Random
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from host_sim.machine import machine as op
 from host_sim.mishaps import Hang, Power, Program
 
 B = TypeVar("B", bound=Bus)
+Wire = Callable[["Bench", dict[str, Any]], Chip]  # makes the model of a part of board.json, and puts it on its bus or pins
 MOST_BYTES = 1 << 20  # in one transaction: more is a broken program, not a bus
 RTC_FIRST_YEAR, RTC_LAST_YEAR = 1970, 2105  # that 32 bits of seconds can show
 RTC_AT_POWER_UP_S = 946684800  # 2000-01-01, where the ESP32's clock starts
@@ -107,7 +108,7 @@ def _wlan(bench: Bench, part: dict[str, Any]) -> Chip:
 
 # The part of board.json -> how it is wired. Parts without a chip of their own (system_clock, software_key) are not here.
 # A model is imported when a board lists it, so that a bench needs no more than its board does.
-WIRING: dict[str, Callable[[Bench, dict[str, Any]], Chip]] = {
+WIRING: dict[str, Wire] = {
     "file_storage": _file_storage,
     "st7789": _st7789,
     "ssd1306": _ssd1306,
@@ -124,13 +125,16 @@ CHIPLESS = frozenset({"system_clock", "software_key"})
 
 
 class Bench:
-    """board: the facts of a board.json. now_ms: the time of all chips; the machine's own unless given.
+    """board: the facts of a board.json. now_ms: the time of all chips; the machine's own unless given. wiring: for the parts that WIRING
+    does not know, as host_sim.boards.wiring_of gives it.
 
     chips: the models by the kind of the device ('display'); buses: by the board's names ('reader_bus'), with the faults of
     the wires. Raises ValueError for a part that has no model.
     """
 
-    def __init__(self, board: dict[str, Any], now_ms: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self, board: dict[str, Any], now_ms: Callable[[], int] | None = None, wiring: Mapping[str, Wire] | None = None
+    ) -> None:
         self._now_ms = now_ms or (lambda: time.monotonic_ns() // 1_000_000)
         self._skipped_ms = 0
         self.power = Power(self)
@@ -144,12 +148,13 @@ class Bench:
         random = Random(board["id"])
         self.buses: dict[str, Bus] = {name: _bus(facts, random) for name, facts in board["buses"].items()}
         self.chips: dict[str, Chip] = {}
+        wires = {**WIRING, **(wiring or {})}
         for kind, part in board["parts"].items():
             if part["part"] in CHIPLESS:
                 continue
-            if part["part"] not in WIRING:
-                raise ValueError(f"no chip model for part {part['part']!r} ({kind}); there are: {', '.join(sorted(WIRING))}")
-            self.chips[kind] = WIRING[part["part"]](self, part)
+            if part["part"] not in wires:
+                raise ValueError(f"no chip model for part {part['part']!r} ({kind}); there are: {', '.join(sorted(wires))}")
+            self.chips[kind] = wires[part["part"]](self, part)
         self._operations: dict[int, Callable[[int, int, bytes], tuple[int, bytes]]] = {
             op.PIN_MODE: self._pin_mode,
             op.PIN_WRITE: self._pin_write,

@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from firmware_agent.texts import LANGUAGES
+from host_sim.boards import boards
 from host_sim.brokers import BrokerFailure
 from host_sim.fault_matrix import run_matrix
 from host_sim.junit import junit_xml
-from host_sim.scenario import ScenarioError, boards, load
+from host_sim.scenario import ScenarioError, load
 from host_sim.story import BROKERS, Outcome, Story
 from host_sim.terminal import RUNTIMES, TerminalFailure, micropython_binary
 from host_sim.verify import VerifyError, verify_and_print

@@ -12,37 +12,39 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from firmware_agent import VERSION
 from firmware_agent.messages.cose import key_id, sign
 from firmware_agent.selftest.firmware_image import MANIFEST_NAME, SIGNED_FOR, manifest_payload
+from host_sim.boards import board_folders
 from host_sim.chips.faces import Chip, Fault
 
 if TYPE_CHECKING:
     from hal.secure_element import SecureElement
 
-ROOT = Path(__file__).parent.parent
-
 
 @functools.cache
 def listed_files(board: str) -> dict[str, Path]:
     """Path on the device -> file here, by the board's manifest.py: a program in the manifest language of MicroPython's build tools."""
-    folder = ROOT / "boards" / board
     listed: dict[str, Path] = {}
+
+    def include(manifest_path: str) -> None:
+        manifest = Path(manifest_path).resolve()
+        before = Path.cwd()
+        os.chdir(manifest.parent)  # where the build tools run it
+        try:
+            names = dict(language)
+            exec(compile(manifest.read_text(encoding="utf-8"), str(manifest), "exec"), names)
+            for path, file in names.get("DATA", {}).items():  # which that language has no word for
+                listed[path] = Path(file).resolve()
+        finally:
+            os.chdir(before)
 
     def package(package_path: str, files: list[str], base_path: str = ".") -> None:
         for file in files:
-            listed[f"{package_path}/{file}"] = (folder / base_path / package_path / file).resolve()
+            listed[f"{package_path}/{file}"] = Path(base_path, package_path, file).resolve()
 
     def module(module_path: str, base_path: str = ".") -> None:
-        listed[module_path] = (folder / base_path / module_path).resolve()
+        listed[module_path] = Path(base_path, module_path).resolve()
 
-    names: dict[str, Any] = {"metadata": lambda **facts: None, "package": package, "module": module}
-    source = (folder / "manifest.py").read_text(encoding="utf-8")
-    before = Path.cwd()
-    os.chdir(folder)  # where the build tools run it
-    try:
-        exec(compile(source, str(folder / "manifest.py"), "exec"), names)
-    finally:
-        os.chdir(before)
-    for path in names["DATA"]:
-        listed[path] = ROOT / path
+    language: dict[str, Any] = {"metadata": lambda **facts: None, "include": include, "package": package, "module": module}
+    include(str(board_folders()[board] / "manifest.py"))
     return listed
 
 

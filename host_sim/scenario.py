@@ -14,7 +14,6 @@ A step is a verb, alone or with its argument. The verbs are in VERBS; docs/simul
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import yaml
@@ -23,6 +22,7 @@ from firmware_agent.selftest.phases import OUTCOMES
 from firmware_agent.state.machine import FUNCTION_TESTS, MODES, REVIEW_ANSWERS
 from firmware_agent.state.reasons import REASON_KINDS
 from firmware_agent.texts import LANGUAGES
+from host_sim.boards import boards
 
 
 class ScenarioError(Exception):
@@ -196,9 +196,3 @@ def _allowed(takes: Argument | dict[str, Argument]) -> str:
     if isinstance(takes, dict):
         return ": " + ", ".join(takes)
     return ": " + ", ".join(takes.allowed) if takes.allowed else ""
-
-
-def boards() -> tuple[str, ...]:
-    """The ids of the boards: the folders of the package `boards` that hold a board.json."""
-    folder = Path(find_spec("boards").submodule_search_locations[0])  # type: ignore[union-attr,index]
-    return tuple(sorted(place.parent.name for place in folder.glob("*/board.json")))

@@ -20,6 +20,8 @@ LINES, WRONG_COLOURS = "2", "3"  # answers to exam.display.seen
 REACTION_MS = (20, 120)  # a quick person: what matters is that it is never the same
 STILL_MS = 60  # a picture that has not changed for so long is looked at
 LOOKS = 40
+PATIENCE_S = 2.0  # after which a person presses again
+PRESSES = 5
 DARK = 60  # brightest channel of a display that shows nothing
 SAME = 48  # difference of a channel that a person does not see as another colour
 
@@ -37,10 +39,14 @@ class Technician:
         self._tasks: set[asyncio.Task[None]] = set()
         self._seen: list[tuple[int, Image.Image]] = []  # colour that was to be shown, and the picture
         self._keys_begun = False
+        self._heard = 0  # lines of the log
         self._tones = 0
 
     def heard(self, line: str) -> None:
         """A line of the terminal's log."""
+        self._heard += 1
+        if line.startswith("self-test keypad.keys "):
+            self._keys_begun = False
         shows = re.match(r"shows (?:exam\.)?(\S+) ?(\S*)", line)
         if shows is None:
             return
@@ -72,11 +78,20 @@ class Technician:
         await self._react()
         self._chips["keypad"].tap(key)
 
+    async def _answer(self, key: str) -> None:
+        """Press a key until the terminal goes on: what is pressed while a program is busy may be missed."""
+        heard = self._heard
+        for _ in range(PRESSES):
+            await self._press(key)
+            await asyncio.sleep(PATIENCE_S)
+            if self._heard != heard:
+                return
+
     # The display.
 
     async def _on_display_begin(self) -> None:
         self._seen.clear()
-        await self._press(FIRST)
+        await self._answer(FIRST)
 
     async def _look_at(self, colour: int) -> None:
         """Wait until the picture stands still, remember it, and go on."""
@@ -91,7 +106,7 @@ class Technician:
         await self._press("down")
 
     async def _on_display_seen(self) -> None:
-        await self._press(self._verdict())
+        await self._answer(self._verdict())
 
     def _verdict(self) -> str:
         extremes = [[_span(channel) for channel in picture.split()] for _, picture in self._seen]
@@ -108,15 +123,21 @@ class Technician:
     # The keypad.
 
     async def _on_keypad_keys(self) -> None:
-        """The page comes again after each key: its keys are pressed once, in any order."""
+        """The page comes again after each key: its keys are pressed in any order, and those that may have been missed once more."""
         if self._keys_begun:
             return
         self._keys_begun = True
         keypad = self._chips["keypad"]
         keys = list(keypad.keys)
-        self._random.shuffle(keys)
-        for key in keys:
-            await self._press(key)
+        for _ in range(2):
+            self._random.shuffle(keys)
+            for key in keys:
+                if not self._keys_begun:
+                    return
+                await self._press(key)
+            while not keypad.idle:
+                await self._react()
+            await asyncio.sleep(PATIENCE_S)
 
     async def _on_keypad_hold(self) -> None:
         keypad = self._chips["keypad"]
@@ -136,7 +157,7 @@ class Technician:
 
     async def _on_printer_seen(self) -> None:
         wanted = "".join(self._texts.get("slip.no_value").split())
-        await self._press(YES if wanted in "".join("".join(self._terminal.slip()).split()) else NO)
+        await self._answer(YES if wanted in "".join("".join(self._terminal.slip()).split()) else NO)
 
     async def _on_scanner_hold(self) -> None:
         await self._react()
@@ -150,10 +171,10 @@ class Technician:
 
     async def _on_sounder_begin(self) -> None:
         self._tones = len(self._chips["sounder"].heard)
-        await self._press(FIRST)
+        await self._answer(FIRST)
 
     async def _on_sounder_heard(self) -> None:
-        await self._press(YES if len(self._chips["sounder"].heard) > self._tones else NO)
+        await self._answer(YES if len(self._chips["sounder"].heard) > self._tones else NO)
 
 
 def _span(channel: Image.Image) -> tuple[int, int]:

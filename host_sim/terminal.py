@@ -21,6 +21,7 @@ from hal.files import Files
 from hal.hal import Hal
 from hal.platform import Platform
 from host_sim.bench import Bench
+from host_sim.boards import wiring_of
 from host_sim.chips.escpos_printer import Raster, Slip, TextLine
 from host_sim.chips.faces import Chip
 from host_sim.firmware import Image, install
@@ -59,7 +60,7 @@ def micropython_binary() -> str:
 
 
 class DesktopTerminal:
-    """board: id of a folder in boards/; folder: empty, or one that a terminal of this board used before; log: each line of the agent's."""
+    """board: id, see host_sim.boards; folder: empty, or one that a terminal of this board used before; log: each line of the agent's."""
 
     def __init__(self, board: str, runtime: str, folder: Path, log: Callable[[str], None]) -> None:
         if runtime not in RUNTIMES:
@@ -67,7 +68,7 @@ class DesktopTerminal:
         self.board = importlib.import_module(f"boards.{board}.board")
         self.facts: dict[str, Any] = self.board.facts()
         self.runtime = runtime
-        self.bench = Bench(self.facts)
+        self.bench = Bench(self.facts, wiring=wiring_of(board))
         self.lines: list[str] = []
         self.folder = folder
         self._log = log

@@ -59,7 +59,7 @@ def _element(der: memoryview, start: int, end: int) -> "tuple[int, int, int]":
     content = start + 2
     if length > 0x80:
         content += length - 0x80
-        if length > 0x82 or content > end:
+        if length > 0x82:
             raise CertificateError("too long")
         length = int.from_bytes(bytes(der[start + 2 : content]), "big")
     elif length == 0x80:

@@ -115,9 +115,10 @@ class Courier:
             if good:
                 back_off_ms = BACK_OFF_MIN_MS
             # Counted from the end of the attempt; spread over half to all of it, so that many terminals do not come at once.
+            pause_ms = back_off_ms // 2 + await self._random(back_off_ms // 2)
             self._hurry.clear()  # what was asked for while the attempt went on has its answer
             try:
-                await clock.wait_for(self._hurry.wait(), back_off_ms // 2 + await self._random(back_off_ms // 2))
+                await clock.wait_for(self._hurry.wait(), pause_ms)
             except OSError:
                 pass  # nobody is in a hurry
             back_off_ms = min(2 * back_off_ms, BACK_OFF_MAX_MS)

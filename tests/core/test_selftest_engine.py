@@ -472,6 +472,16 @@ def test_a_device_that_cannot_be_shut_down_is_brought_up_anew_all_the_same():
         assert bench.hal.printer.brought_up == 2 and bench.hal.printer.enabled
 
 
+def test_a_device_that_can_neither_be_shut_down_nor_brought_up_counts_as_down():
+    bench = Bench(printer=[(FOREVER_MS, None), (5, good())])
+    bench.hal.printer.shut_down_error = ValueError("no")
+    bench.hal.printer.bring_ups = [DeviceError(E_NOHARDWARE, "printer", "dead")] * 2
+    assert bench.health("printer").outcome == TIMEOUT
+    assert not bench.hal.printer.enabled
+    result = bench.health("printer")
+    assert (result.outcome, result.cause, result.detail) == (FAIL, "bring_up", "dead")
+
+
 def test_a_device_that_does_not_come_up_again_says_so_in_its_next_phase():
     for again in (DeviceError(E_NOHARDWARE, "printer", "dead"), ValueError("dead"), FOREVER_MS):
         bench = Bench(printer=[(5, ValueError("no")), (5, good())])

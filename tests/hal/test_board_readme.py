@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-BOARDS = Path(__file__).parents[2] / "boards"
-WITH_WIRING = sorted(path.parent.name for path in BOARDS.glob("*/board.json"))
+from host_sim.boards import board_folders
+
+BOARDS = board_folders()
+WITH_WIRING = list(BOARDS)
 CONTROL_LINES = ("cs", "dc", "reset", "backlight", "pin")
 BUS_LINES = ("sck", "mosi", "miso", "scl", "sda", "tx", "rx")
 SPEEDS = ("baudrate_hz", "frequency_hz", "baudrate")
 
 
 def facts(board: str) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((BOARDS / board / "board.json").read_text(encoding="utf-8"))
+    loaded: dict[str, Any] = json.loads((BOARDS[board] / "board.json").read_text(encoding="utf-8"))
     return loaded
 
 
 def table(board: str, head: str) -> list[tuple[str, ...]]:
     """The rows below the table head that begins with these cells."""
-    text = (BOARDS / board / "README.md").read_text(encoding="utf-8")
+    text = (BOARDS[board] / "README.md").read_text(encoding="utf-8")
     match = re.search(rf"^\| {re.escape(head)} .*\n\| ---.*\n((?:\|.*\n)+)", text, re.MULTILINE)
     assert match is not None, f"{board}/README.md has no table that begins with '| {head} |'"
     return [tuple(cell.strip() for cell in line.strip().strip("|").split("|")) for line in match[1].splitlines()]
@@ -68,7 +69,7 @@ def test_the_table_of_buses_is_that_of_the_board_file(board: str) -> None:
 
 @pytest.mark.parametrize("board", WITH_WIRING)
 def test_the_addresses_on_i2c_are_those_of_the_board_file(board: str) -> None:
-    text = (BOARDS / board / "README.md").read_text(encoding="utf-8")
+    text = (BOARDS[board] / "README.md").read_text(encoding="utf-8")
     told = [(int(number), int(same, 16)) for number, same in re.findall(r"I2C address (\d+) \((0x[0-9a-f]+)\)", text)]
     addresses = [part["address"] for part in facts(board)["parts"].values() if "address" in part]
     assert sorted(told) == sorted((address, address) for address in addresses)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +13,12 @@ from hal.device import HEALTH_FAIL
 from hal.errors import E_DISABLED, E_NOTCLAIMED, DeviceError
 from hal.hal import KINDS, Hal
 from host_sim.bench import Bench
+from host_sim.boards import board_folders, wiring_of
 from host_sim.chips.flash import Flash
 from host_sim.platform import in_process_platform
 from host_sim.simulated_time import SimulatedTime
 
-ROOT = Path(__file__).parents[2]
-FACTS = [json.loads(path.read_text()) for path in sorted(ROOT.glob("boards/*/board.json"))]
+FACTS = [json.loads((folder / "board.json").read_text(encoding="utf-8")) for folder in board_folders().values()]
 BOARDS = [facts["id"] for facts in FACTS if facts["runtime"] == "micropython"]
 DEVICES = [(facts["id"], kind) for facts in FACTS if facts["runtime"] == "micropython" for kind in facts["parts"]]
 WITHOUT_ENABLING = {"clock", "storage"}  # what everything needs, so it works from the start
@@ -27,13 +26,17 @@ WITHOUT_ENABLING = {"clock", "storage"}  # what everything needs, so it works fr
 
 def _hal(board: str, time: SimulatedTime) -> Hal:
     module: Any = importlib.import_module(f"boards.{board}.board")
-    hal: Hal = module.build(in_process_platform(Bench(module.facts(), time.now_ms), Flash(), time))
+    hal: Hal = module.build(in_process_platform(Bench(module.facts(), time.now_ms, wiring_of(board)), Flash(), time))
     return hal
 
 
 def _contract(kind: str) -> Contract:
     contract: Contract = importlib.import_module(f"hal.{kind}").CONTRACT
     return contract
+
+
+def test_a_board_is_named_as_its_folder_is() -> None:
+    assert [facts["id"] for facts in FACTS] == list(board_folders())
 
 
 @pytest.mark.parametrize("board", BOARDS)

@@ -103,7 +103,7 @@ def test_a_micropython_process_drives_the_unmodified_board_as_this_process_does(
     there, here = Bench(board.facts()), Bench(board.facts())
 
     async def both() -> tuple[str, dict[str, Any]]:
-        joined = asyncio.create_task(run_joined(binary, there, tmp_path, PROGRAM))
+        joined = asyncio.create_task(run_joined(binary, there, tmp_path, PROGRAM, "640k"))
         display = there.chips["display"]
         assert isinstance(display, St7789Chip)
         while not joined.done() and not (display.display_on and any(display.pixels)):
