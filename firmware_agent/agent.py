@@ -128,7 +128,9 @@ class Agent:
             if guard.safe:
                 await self._run_safe_without_memory()
                 return
-            await self._run_degraded("warning.not_provisioned" if isinstance(error, IdentityError) else "warning.storage")
+            rotten = bool(store.damaged) or isinstance(error, ValueError) or (isinstance(error, StoreError) and error.code == "corrupt")
+            warning = "warning.not_provisioned" if isinstance(error, IdentityError) and not rotten else "warning.storage"
+            await self._run_degraded(warning, rotten)
             return
         self._log("boot %d firmware %s" % (terminal.boot_count, VERSION))
         settings = Settings(store)
@@ -222,8 +224,10 @@ class Agent:
                 self._log("failed %s" % error)
             await self._hal.clock.sleep_ms(RESTART_MS)
 
-    async def _run_degraded(self, warning: str) -> None:
-        """Test the devices and show them under that warning. Without a memory there are no settings: the default language."""
+    async def _run_degraded(self, warning: str, rotten: bool) -> None:
+        """Test the devices and show them under that warning. Without a memory there are no settings: the default language. rotten: what is
+        missing or makes no sense was there once.
+        """
         ui = Ui(self._hal, load(DEFAULTS["language"]), self._log)
         plan = plan_phases(POWER_ON, self._hal)
         results: dict[str, Result] = {}
@@ -232,13 +236,12 @@ class Agent:
             results[result.phase] = result
             ui.show(degraded_page(ui.texts, warning, plan, results))
 
-        found = await run_phases(Subject(self._hal), plan, done)
+        found = await run_phases(Subject(self._hal, rotten=rotten), plan, done)
         for diagnosis in diagnose_all(found, self._hal.buses):
             self._log("diagnosis %s" % diagnosis)
         self._log("self-test %s ended" % POWER_ON)
         self._guard.reached(STAGE_GOOD)
-        while True:
-            await self._hal.clock.sleep_ms(HOUSEKEEPING_MS)
+        await ui.ask(degraded_page(ui.texts, warning, plan, results), lambda: False)  # for ever: so that a person can scroll it
 
     async def _keep_house(self, terminal: Terminal, counter: "Counter | SafeMode") -> None:
         """What is due from time to time, and what the state says must go on after a restart."""

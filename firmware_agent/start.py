@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from hal.hal import Hal
 
 DATA_FOLDER = "data"
-# Bytes given out after which garbage is collected, though there is room: else what lives lies scattered all over the heap, and of half a heap
-# that is free no part is large enough (for the table of MicroPython's strings, say, which doubles in one piece).
+# Bytes given out after which garbage is collected, though there is room: else what lives lies scattered all over the heap, and of half a
+# heap that is free no part is large enough (for the table of MicroPython's strings, say, which doubles in one piece).
 GARBAGE_BYTES = 65536
 
 

@@ -1,11 +1,11 @@
-"""The boards there are: the folders of the package `boards`, of this tree and of every other tree on Python's path."""
+"""The boards there are: the folders of the package `boards`, and those in the folders that REINSTATE_BOARDS names."""
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from pkgutil import extend_path
 from typing import TYPE_CHECKING
 
 import boards as package
@@ -15,15 +15,18 @@ if TYPE_CHECKING:
 
     from host_sim.bench import Wire
 
-# The boards of other trees join the package `boards`: their modules are imported by the names that they have on the device.
-package.__path__ = extend_path(package.__path__, package.__name__)
+FURTHER = "REINSTATE_BOARDS"  # of the environment: folders of boards that lie elsewhere, separated as in PATH
+
+# They join the package `boards`: whoever imports this module can import theirs, by the names that they have on the device. This tree's own
+# folder is named, too: in a working directory with a folder `boards` Python may have taken that one for the package.
+package.__path__ = [
+    str(Path(__file__).parent.parent / "boards"),
+    *(str(Path(place).resolve()) for place in os.environ.get(FURTHER, "").split(os.pathsep) if place),
+]
 
 
 def board_folders() -> dict[str, Path]:
-    """Id -> folder, by name: each folder with a board.json in a folder `boards` of a tree on Python's path.
-
-    Of two boards with one id the first on the path counts, and this tree's before any other.
-    """
+    """Id -> folder, by name: each folder with a board.json. Of two boards with one id this tree's counts."""
     found: dict[str, Path] = {}
     for place in package.__path__:
         for facts in Path(place).glob("*/board.json"):

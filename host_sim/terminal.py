@@ -68,7 +68,10 @@ class DesktopTerminal:
         self.board = importlib.import_module(f"boards.{board}.board")
         self.facts: dict[str, Any] = self.board.facts()
         self.runtime = runtime
-        self.bench = Bench(self.facts, wiring=wiring_of(board))
+        try:
+            self.bench = Bench(self.facts, wiring=wiring_of(board))
+        except ValueError as error:  # a part without a model, a bus of no known kind
+            raise TerminalFailure(f"board {board}: {error}") from error
         self.lines: list[str] = []
         self.folder = folder
         self._log = log

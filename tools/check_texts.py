@@ -50,6 +50,7 @@ from firmware_agent.texts.en import TEXTS as ENGLISH  # noqa: E402
 from firmware_agent.texts.zh_cn import TEXTS as CHINESE  # noqa: E402
 from hal.clock import TRUST_NONE  # noqa: E402
 from hal.hal import KINDS  # noqa: E402
+from host_sim.boards import board_folders  # noqa: E402
 
 TABLES: dict[str, dict[str, str]] = {"en": ENGLISH, "zh-CN": CHINESE}
 WIDTH_PX, HEIGHT_PX = 320, 240  # a display that shows each page at once
@@ -372,7 +373,7 @@ def waiting_defects(texts: Texts, kinds: Iterable[str], font: Font, width_px: in
 
 def boards() -> list[dict[str, Any]]:
     """The parts of each board that has a display."""
-    parts = [json.loads(path.read_text(encoding="utf-8"))["parts"] for path in sorted(ROOT.glob("boards/*/board.json"))]
+    parts = [json.loads((folder / "board.json").read_text(encoding="utf-8"))["parts"] for folder in board_folders().values()]
     return [board for board in parts if "display" in board]
 
 

@@ -148,9 +148,8 @@ def sign_on_page(texts: "Texts") -> Page:
 
 def pin_page(texts: "Texts", digits: int, refused: bool = False) -> Page:
     """digits: how many were typed; they are shown as dots."""
-    lines = [texts.get("pin.wrong")] if refused else []
-    lines.append(texts.get("pin.enter"))
-    lines.append(texts.get("pin.dot") * digits + texts.get("pin.place") * (PIN_PLACES - digits))
+    dots = texts.get("pin.dot") * digits + texts.get("pin.place") * (PIN_PLACES - digits)  # first, so that a small display shows them
+    lines = [dots, texts.get("pin.wrong" if refused else "pin.enter")]
     return Page("pin", texts.get("pin.title"), lines, footer=texts.get("hint.pin"), tone="alert" if refused else "normal")
 
 

@@ -83,7 +83,7 @@ KINDS = (
         "Result of a self-test run.",
         (
             Field(1, "plan", TEXT, True, "power_on, daily, full, reactivation, device.<device>"),
-            Field(2, "results", LIST, True, "each [phase, outcome, duration in ms, cause, error number, detail]; zeros at the end left out"),
+            Field(2, "results", LIST, True, "each [phase, outcome, duration in ms, cause, error number, detail]; no zeros at the end"),
             Field(3, "mode", TEXT, True, "as in state"),
             Field(4, "firmware", TEXT, True, "version of the agent"),
             Field(5, "board", TEXT, True, "the board's id"),

@@ -78,12 +78,14 @@ async def check_storage(subject: "Subject") -> Health:
     """The medium itself, and whether anything rotted in what the agent keeps on it."""
     health = await subject.hal.storage.check_health()
     terminal = subject.terminal
-    if health.outcome == HEALTH_SUCCESS and terminal is not None:
-        try:
-            damaged = terminal.store.verify()
-            detail = "%d records" % damaged if damaged else ""
-        except StoreError as error:
-            detail = str(error)
+    if health.outcome == HEALTH_SUCCESS:
+        detail = "what was kept cannot be read" if subject.rotten else ""
+        if terminal is not None:
+            try:
+                damaged = terminal.store.verify()
+                detail = "%d records" % damaged if damaged else ""
+            except StoreError as error:
+                detail = str(error)
         if detail:
             return Health(HEALTH_FAIL, "storage", "damaged", E_FAILURE, detail=detail, measurements=health.measurements)
     return health

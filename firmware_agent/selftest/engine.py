@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 RESTORE_MS = 5000  # for a device to come up again after a phase that went wrong
 CLEAN_UP_MS = 1000  # for what was cancelled to come to its end
+LATE_TURNS = 20  # of the event loop: what waited for others to give way, and not for its device, ends within them
 ATTEMPT_FAILED = (FAIL, TIMEOUT, ERROR)
 
 
@@ -128,7 +129,10 @@ async def _outcome(clock: "Clock", work: "Coroutine[Any, Any, object]", limit_ms
 
     watcher = asyncio.create_task(watch())
     try:
-        if await _comes(clock, ended, limit_ms):
+        if not await _comes(clock, ended, limit_ms):
+            for _ in range(LATE_TURNS):
+                await clock.sleep_ms(0)
+        if found:
             return found[0]
         tasks[0].cancel()
         await _comes(clock, ended, CLEAN_UP_MS)

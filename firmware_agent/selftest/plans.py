@@ -70,7 +70,7 @@ def phase_ids() -> "dict[int, tuple[str, str]]":
 
 def _catalogue() -> "tuple[Phase, ...]":
     return (
-        Phase(1, "power", "power", CH_INTERNAL, component_check("power", "power"), 1000),
+        Phase(1, "power", "power", CH_INTERNAL, component_check("power", "power"), 5000),
         Phase(2, "firmware", "firmware", CH_INTERNAL, component_check("firmware", "firmware"), 60000),
         Phase(3, "storage", "storage", CH_INTERNAL, check_storage, 10000, 1),
         _internal(4, "clock", 5000, (Measure("drift_s", "jumped", -300, 300, -30, 30),)),

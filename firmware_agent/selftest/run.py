@@ -8,10 +8,10 @@ from firmware_agent.messages.cbor import CborError, decode, encode
 from firmware_agent.selftest.diagnosis import BUS, diagnose, diagnose_all
 from firmware_agent.selftest.engine import run_phases
 from firmware_agent.selftest.phases import ABORTED, OUTCOMES, PASS, Result
-from firmware_agent.selftest.plans import DAILY, POWER_ON, PlanError, all_phases, plan_phases
+from firmware_agent.selftest.plans import DAILY, FUNCTION_TEST_OF, POWER_ON, PlanError, all_phases, plan_phases
 from firmware_agent.selftest.report import to_list
 from firmware_agent.selftest.trends import follow
-from firmware_agent.state.machine import FaultCleared, Suspended
+from firmware_agent.state.machine import FaultCleared, FunctionTestPassed, Suspended
 from firmware_agent.state.reasons import ACTOR_POI, Reason
 
 TYPE_CHECKING = False
@@ -259,4 +259,8 @@ def _found(subject: "Subject", results: "list[Result]", diagnoses: "list[Diagnos
         is_open = any(kind in open_defects for kind in kinds)
         if component not in suspended and not is_open and any(kind in passed for kind in kinds):
             events.append(FaultCleared(component))
+    # A function test that a person has just been led through need not be done once more to be back in service.
+    for result in results:
+        if result.outcome == PASS and result.phase in FUNCTION_TEST_OF:
+            events.append(FunctionTestPassed(FUNCTION_TEST_OF[result.phase]))
     return events

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Subject:
     """hal: brought up; terminal: None where there is no memory or no identity; person: None where nobody is asked;
     print_sample: prints a slip for the person to read; checks: further checks by name ('network.path', 'firmware', 'power'), each gives a
-    Health.
+    Health; rotten: where there is no terminal, whether what it kept was there once and has rotted.
     """
 
     def __init__(
@@ -36,9 +36,11 @@ class Subject:
         person: "Person | None" = None,
         print_sample: "Callable[[], Awaitable[None]] | None" = None,
         checks: "dict[str, Callable[[], Awaitable[Health]]] | None" = None,
+        rotten: bool = False,
     ) -> None:
         self.hal = hal
         self.terminal = terminal
         self.person = person
         self.print_sample = print_sample
         self.checks = checks or {}
+        self.rotten = rotten

@@ -466,7 +466,7 @@ TEXTS = {
     "sign_on.how": "How do you sign on?",
     "sign_on.choice.1": "By PIN",
     "sign_on.choice.2": "By badge",
-    "pin.title": "Technician's PIN",
+    "pin.title": "PIN",
     "pin.enter": "Type the PIN, then press enter.",
     "pin.wrong": "The PIN was wrong. Please try again.",
     "pin.dot": "●",

@@ -466,7 +466,7 @@ TEXTS = {
     "sign_on.how": "请选择登录方式。",
     "sign_on.choice.1": "使用 PIN 码",
     "sign_on.choice.2": "使用工作证",
-    "pin.title": "维修人员 PIN 码",
+    "pin.title": "PIN 码",
     "pin.enter": "请输入 PIN 码，按确认键。",
     "pin.wrong": "PIN 码错误，请重新输入。",
     "pin.dot": "●",

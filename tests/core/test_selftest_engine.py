@@ -8,6 +8,7 @@ from firmware_agent.selftest.engine import CLEAN_UP_MS, RESTORE_MS, run_phase, r
 from firmware_agent.selftest.phases import ABORTED, ERROR, FAIL, PASS, SKIP, TIMEOUT, Measure, Phase
 from firmware_agent.selftest.subject import Subject
 from hal.device import HEALTH_ABSENT, HEALTH_FAIL, HEALTH_NOT_RUN, HEALTH_SUCCESS, Device, Health
+from hal.drivers.system_clock import SystemClock
 from hal.errors import (
     E_EXTENDED,
     E_FAILURE,
@@ -19,7 +20,7 @@ from hal.errors import (
     DeviceError,
 )
 from hal.hal import Hal
-from tests.core.parts import Time, clock
+from tests.core.parts import Rtc, Time, clock
 from tests.core.support import raises
 
 TIMEOUT_MS = 1000
@@ -269,6 +270,38 @@ def test_what_a_phase_cleans_up_when_it_is_cut_off_comes_before_its_device_is_br
 
     assert bench.run_one(phase("printer", task)).outcome == TIMEOUT
     assert log == [1] and bench.hal.printer.brought_up == 2
+
+
+class TickingTime(Time):
+    """Goes on with each turn of the event loop, whether or not anybody could do his work in it."""
+
+    async def sleep_ms(self, duration_ms):
+        until_ms = self.now_ms + duration_ms
+        await asyncio.sleep(0)
+        while self.now_ms < until_ms:
+            self.now_ms += 1
+            await asyncio.sleep(0)
+
+
+def test_a_phase_that_others_kept_waiting_is_no_timeout():
+    """Signing in software, or loading a module, stops everything for a while on a small microcontroller."""
+    ticking = TickingTime()
+    bench = Bench()
+    bench.hal.clock = SystemClock(ticking, Rtc((2026, 11, 22, 6, 0, 0, 0, 0)), ticking.sleep_ms)
+
+    async def blocks(subject):
+        ticking.now_ms += 5 * TIMEOUT_MS
+        return good()
+
+    async def takes_turns(subject):
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return good("power")
+
+    phases = [phase("certificate", blocks), phase("power", takes_turns)]
+    for order in (phases, list(reversed(phases))):
+        results = asyncio.run(run_phases(bench.subject, order, bench.seen.append))
+        assert [result.outcome for result in results] == [PASS, PASS]
 
 
 def test_a_device_that_is_absent_is_skipped():

@@ -196,7 +196,8 @@ def test_what_a_person_found_is_not_cleared_by_what_the_device_says_of_itself():
         assert world.reasons == [("hardware_fault", "printer", "not_readable")]
     world.person.answer = 1
     world.found("printer.slip")
-    assert world.reasons == [] and world.terminal.state.mode == COMMISSIONING
+    # The slip was read by a person just now: print need not be shown once more.
+    assert world.reasons == [] and world.terminal.state.mode == IN_SERVICE
 
 
 def test_a_question_that_nobody_answers_or_that_is_not_asked_clears_nothing():

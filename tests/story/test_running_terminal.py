@@ -13,6 +13,7 @@ from pycose.keys.curves import P256
 from pycose.messages import Sign1Message
 
 from firmware_agent.links.link import Message
+from firmware_agent.selftest.report import from_list
 from host_sim.story import TERMINAL, Story
 from host_sim.terminal import RUNTIMES
 from tests.messages.esp256 import Esp256
@@ -70,7 +71,9 @@ def test_a_terminal_whose_store_is_damaged_tests_its_devices_says_so_and_formats
             segment.write_bytes(bytes(100))
             story.terminal.power_on()
             await until(lambda: any("自检" in line or "存储器出错" in line for line in story.terminal.screen()), "the warning")
-            await until(lambda: sum("通过" in line for line in story.terminal.screen()) == 5, "the devices' results")
+            screen = story.terminal.screen
+            await until(lambda: any("存储器" in line and "故障" in line for line in screen()), "what the self-test says of it")
+            await until(lambda: "diagnosis storage damaged by storage fail" in story.terminal.lines, "the diagnosis")
             assert any(line.startswith("degraded corrupt") for line in story.terminal.lines)
             assert segment.read_bytes() == bytes(100)
             story.terminal.check()  # it goes on
@@ -96,10 +99,11 @@ def test_a_terminal_without_wifi_boots_tests_itself_and_delivers_when_it_is_back
             wifi.fault("out_of_range")
             story.terminal.power_on()
             await until(lambda: any("self-test network fail" in line for line in story.terminal.lines), "the network's failure")
-            await until(lambda: any("Not passed: 1" in line for line in story.terminal.screen()), "the result")
+            await until(lambda: any("network not in range" in line for line in story.terminal.screen()), "the result")
             wifi.fault("out_of_range", False)
             await until(lambda: len(story.account.reports) == 1, "the report")
-            outcomes = {result[0]: result[1] for result in story.account.reports[0]["results"]}
+            told = [from_list(values) for values in story.account.reports[0]["results"]]
+            outcomes = {result.phase: result.outcome for result in told}
             assert outcomes["network"] == "fail"
             assert outcomes["printer"] == "pass"
             await until(lambda: story.account.state.get("mode") == "in_service", "the state")
@@ -111,13 +115,17 @@ def test_a_terminal_without_wifi_boots_tests_itself_and_delivers_when_it_is_back
 def test_a_terminal_that_wakes_in_1970_says_so_and_is_set_by_the_acquirers_signed_time(runtime: str) -> None:
     async def scenario() -> None:
         async with world(runtime) as story:
-            story.terminal.bench.rtc_has_battery = False
+            story.terminal.breakable["clock"].fault("lost")
             story.terminal.power_on()
+            await until(lambda: any("time lost" in line for line in story.terminal.screen()), "what the self-test found")
+            story.terminal.bench.chips["keypad"].tap("1")  # type: ignore[attr-defined]
             await until(lambda: any("The clock is not set" in line for line in story.terminal.screen()), "the warning")
             await until(lambda: bool(story.account.reports), "a report: certificates are judged by the TLS library's own clock here")
             name = await story.acquirer.order(TERMINAL, action="self_test")
             await story.acquirer.receipt_of(TERMINAL, name, LIMIT_S)
             await until(lambda: len(story.account.reports) == 2, "the ordered self-test")
+            await until(lambda: any("time lost" in line for line in story.terminal.screen()), "what it found, until the next boot")
+            story.terminal.bench.chips["keypad"].tap("1")  # type: ignore[attr-defined]
             await until(lambda: any("Ready for payments" in line for line in story.terminal.screen()), "the idle page")
             assert not any("The clock is not set" in line for line in story.terminal.screen())
             # Now that the time is known, what has expired is refused.

@@ -59,7 +59,7 @@ def test_the_demonstration_runs_on_the_embedded_broker_in_english_too(runtime: s
 
 
 def test_a_step_that_does_not_come_true_fails_with_what_was_there_instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("host_sim.story.STEP_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("host_sim.story.STEP_TIMEOUT_S", 5.0)
     path = tmp_path / "wrong.yaml"
     path.write_text("scenario: wrong\nsteps:\n  - boot\n  - expect_state: out_of_order\n  - say: never reached\n")
     outcome, told = run(path, "cpython", "embedded")
