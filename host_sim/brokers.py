@@ -203,10 +203,22 @@ class TopicRules(BaseTopicPlugin):  # type: ignore[misc]
         return terminal == user and leaf in (UP if writes else DOWN)
 
 
+class _Steady(dict[str, Any]):
+    """A dictionary whose items are those of the moment they were asked for, whatever is added meanwhile."""
+
+    def items(self) -> Any:
+        return list(super().items())
+
+
 class _StrictBroker(Broker):  # type: ignore[misc]
-    """amqtt with two faults of 0.12 mended: a client certificate is demanded, and each connection is judged by its own. And with a limit
-    to the size of publications, for which it has no setting.
+    """amqtt with three faults of 0.12 mended: a client certificate is demanded, each connection is judged by its own, and a subscription that
+    comes while a message is handed out does not end the handing out for good. And with a limit to the size of publications, for which it
+    has no setting.
     """
+
+    def __init__(self, config: BrokerConfig) -> None:
+        super().__init__(config)
+        self._subscriptions = _Steady()
 
     @staticmethod
     def _create_ssl_context(listener: ListenerConfig) -> ssl.SSLContext:

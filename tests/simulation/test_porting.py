@@ -107,7 +107,6 @@ def test_a_mistake_in_a_file_is_found_by_the_tests_of_this_repository(tree: Path
     file.write_text(file.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
     done = run(tree, f"{BIN}python -m pytest -q reinstate/tests/hal/test_{by}.py")
     assert done.returncode == 1, done.stdout[-3000:] + done.stderr[-3000:]
-    assert "1 failed" in done.stdout or path == "board.json", done.stdout[-3000:]  # whose id all tests go by
 
 
 def test_the_driver_goes_on_the_device_and_the_model_does_not(tree: Path) -> None:

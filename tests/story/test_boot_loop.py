@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from firmware_agent.boot_guard import MOST_CRASHES, MOST_POWER_LOSSES
-from host_sim.firmware import ROOT, Image
+from host_sim.firmware import Image
 from host_sim.machine import machine as op
 from host_sim.story import TERMINAL, Story
 from host_sim.terminal import RUNTIMES, TerminalFailure
 from tests.story.world import until, world
+
+ROOT = Path(__file__).parents[2]
 
 
 def count(story: Story, head: str) -> int:
