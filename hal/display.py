@@ -10,6 +10,7 @@ byte and cannot be read: then one bit for each pixel.
 """
 
 from hal.contract import Contract
+from hal.errors import E_ILLEGAL, DeviceError
 
 CONTRACT = Contract("display", {1: ("width_px", "height_px", "fill", "draw_bitmap"), 2: ("set_backlight",)})
 
@@ -31,3 +32,17 @@ if TYPE_CHECKING:
         ) -> None: ...
         # set_backlight(self, on: bool) -> None: at level 2 only
         async def check_health(self, level: int = 1) -> Health: ...
+
+
+def check_bitmap(
+    display: "Display", x_px: int, y_px: int, width_px: int, height_px: int, bits: "bytes | bytearray | memoryview"
+) -> int:
+    """For drivers: what draw_bitmap is given keeps to the contract. Gives the bytes of a row. Raises DeviceError E_ILLEGAL."""
+    row_bytes = width_px // 8
+    if (x_px | width_px) & 7 or min(x_px, y_px) < 0 or min(width_px, height_px) <= 0:
+        raise DeviceError(E_ILLEGAL, CONTRACT.kind, "x and width in steps of 8 pixels, and some of each")
+    if x_px + width_px > display.width_px or y_px + height_px > display.height_px:
+        raise DeviceError(E_ILLEGAL, CONTRACT.kind, "outside the display")
+    if len(bits) != row_bytes * height_px:
+        raise DeviceError(E_ILLEGAL, CONTRACT.kind, "%d bytes for %d rows of %d" % (len(bits), height_px, row_bytes))
+    return row_bytes

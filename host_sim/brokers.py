@@ -211,9 +211,9 @@ class _Steady(dict[str, Any]):
 
 
 class _StrictBroker(Broker):  # type: ignore[misc]
-    """amqtt with three faults of 0.12 mended: a client certificate is demanded, each connection is judged by its own, and a subscription that
-    comes while a message is handed out does not end the handing out for good. And with a limit to the size of publications, for which it
-    has no setting.
+    """amqtt with three faults of 0.12 mended: a client certificate is demanded, each connection is judged by its own, and a subscription
+    that comes while a message is handed out does not end the handing out for good. And with a limit to the size of publications, for which
+    it has no setting.
     """
 
     def __init__(self, config: BrokerConfig) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 import yaml
 
 from firmware_agent.selftest.phases import OUTCOMES
+from firmware_agent.selftest.plans import DEVICE, PLANS, phase_ids
 from firmware_agent.state.machine import FUNCTION_TESTS, MODES, REVIEW_ANSWERS
 from firmware_agent.state.reasons import REASON_KINDS
 from firmware_agent.texts import LANGUAGES
@@ -43,6 +44,7 @@ HOSTILE = ("unsigned", "wrong_key", "altered", "other_terminal", "moved", "expir
 CARDS = ("payment", "no_ppse", "strict_le", "mute", "badge", "badge_expired", "badge_of_other", "badge_altered", "badge_copied")
 EXPORTS = ("JSON", "JUnit XML")
 TEXT = Argument()
+TEST_PLANS = (*PLANS, *sorted({DEVICE + kind for _, kind in phase_ids().values()}))
 
 # verb -> None (no argument), an Argument, or named Arguments.
 VERBS: dict[str, None | Argument | dict[str, Argument]] = {
@@ -63,7 +65,7 @@ VERBS: dict[str, None | Argument | dict[str, Argument]] = {
         "note": Argument(optional=True),
         "until_s": Argument(number=True, optional=True),
         "probation_s": Argument(number=True, optional=True),
-        "plan": Argument(optional=True),
+        "plan": Argument(TEST_PLANS, optional=True),
         "badge": Argument(optional=True),
     },
     "hostile": Argument(HOSTILE),

@@ -1,8 +1,8 @@
 """Driver: SSD1306 controller of a one-colour OLED panel, 128x64 or 128x32, on I2C (Solomon Systech SSD1306 datasheet)."""
 
 from hal.device import HEALTH_FAIL, HEALTH_SUCCESS, Device, Health
-from hal.display import CONTRACT
-from hal.errors import E_FAILURE, E_ILLEGAL, E_NOHARDWARE, DeviceError
+from hal.display import CONTRACT, check_bitmap
+from hal.errors import E_FAILURE, E_NOHARDWARE, DeviceError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,13 +67,7 @@ class Ssd1306(Device):
         Raises DeviceError E_ILLEGAL (not within the display, or not as many bits), E_DISABLED, E_NOHARDWARE.
         """
         self.require_enabled()
-        row_bytes = width_px // 8
-        if (x_px | width_px) & 7 or min(x_px, y_px) < 0 or min(width_px, height_px) <= 0:
-            raise DeviceError(E_ILLEGAL, self.kind, "x and width in steps of 8 pixels, and some of each")
-        if x_px + width_px > self.width_px or y_px + height_px > self.height_px:
-            raise DeviceError(E_ILLEGAL, self.kind, "outside the display")
-        if len(bits) != row_bytes * height_px:
-            raise DeviceError(E_ILLEGAL, self.kind, "%d bytes for %d rows of %d" % (len(bits), height_px, row_bytes))
+        row_bytes = check_bitmap(self, x_px, y_px, width_px, height_px, bits)
         picture = self._picture
         ink_levels, paper_levels = _levels(ink, paper)
         taken = 0

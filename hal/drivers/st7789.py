@@ -1,8 +1,8 @@
 """Driver: ST7789V display controller with a 240x320 panel on four-line SPI (Sitronix ST7789V datasheet)."""
 
 from hal.device import HEALTH_FAIL, HEALTH_NOT_RUN, HEALTH_SUCCESS, Device, Health
-from hal.display import CONTRACT
-from hal.errors import CH_INTERNAL, E_FAILURE, E_ILLEGAL, E_NOHARDWARE, SUCCESS, DeviceError
+from hal.display import CONTRACT, check_bitmap
+from hal.errors import CH_INTERNAL, E_FAILURE, E_NOHARDWARE, SUCCESS, DeviceError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,13 +101,7 @@ class St7789(Device):
     ) -> None:
         """See hal.display. Raises DeviceError E_ILLEGAL (not within the display, or not as many bits), E_DISABLED, E_FAILURE."""
         self.require_enabled()
-        row_bytes = width_px // 8
-        if (x_px | width_px) & 7 or min(x_px, y_px) < 0 or min(width_px, height_px) <= 0:
-            raise DeviceError(E_ILLEGAL, self.kind, "x and width in steps of 8 pixels, and some of each")
-        if x_px + width_px > self.width_px or y_px + height_px > self.height_px:
-            raise DeviceError(E_ILLEGAL, self.kind, "outside the display")
-        if len(bits) != row_bytes * height_px:
-            raise DeviceError(E_ILLEGAL, self.kind, "%d bytes for %d rows of %d" % (len(bits), height_px, row_bytes))
+        row_bytes = check_bitmap(self, x_px, y_px, width_px, height_px, bits)
         self._use_colours(ink, paper)
         strip, table = self._strip, self._table
         whole = memoryview(strip)
