@@ -52,7 +52,6 @@ CAUSES = (
     Cause(6, "not_answered", CLERK, "again"),
     Cause(7, "failed_before", TECHNICIAN, "none"),
     Cause(8, "not_survived", TECHNICIAN, "report", SOFTWARE),
-    Cause(9, "drifting", TECHNICIAN, "service"),
     Cause(10, "bus_failed", TECHNICIAN, "cable", HARDWARE, BUS),
     # Display
     Cause(20, "unstable_bus", TECHNICIAN, "cable", HARDWARE),
@@ -79,7 +78,6 @@ CAUSES = (
     Cause(44, "cutter_jam", TECHNICIAN, "cutter", HARDWARE),
     Cause(45, "unrecoverable", TECHNICIAN, "replace", HARDWARE),
     Cause(46, "offline", TECHNICIAN, "printer_power", HARDWARE),
-    Cause(47, "garbled_status", TECHNICIAN, "cable", HARDWARE),
     Cause(48, "no_status", TECHNICIAN, "none"),
     Cause(49, "partial_status", TECHNICIAN, "replace", HARDWARE),
     Cause(50, "not_readable", TECHNICIAN, "print_head", HARDWARE),
