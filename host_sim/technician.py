@@ -38,6 +38,7 @@ class Technician:
         self._random = random
         self._tasks: set[asyncio.Task[None]] = set()
         self._seen: list[tuple[int, Image.Image]] = []  # colour that was to be shown, and the picture
+        self._shown = 0  # colours
         self._keys_begun = False
         self._heard = 0  # lines of the log
         self._tones = 0
@@ -94,18 +95,21 @@ class Technician:
         await self._answer(FIRST)
 
     async def _look_at(self, colour: int) -> None:
-        """Wait until the picture stands still, remember it, and go on."""
+        """Wait until the picture stands still, remember it, and go on. A colour that was gone before it was looked at was not seen."""
         display = self._chips["display"]
+        shown = self._shown = self._shown + 1
         changed = -1
         for _ in range(LOOKS):
             if changed == display.frames_changed:
                 break
             changed = display.frames_changed
             await asyncio.sleep(STILL_MS / 1000)
-        self._seen.append((colour, display.picture().convert("RGB")))
-        await self._press("down")
+        if shown == self._shown:
+            self._seen.append((colour, display.picture().convert("RGB")))
+            await self._press("down")
 
     async def _on_display_seen(self) -> None:
+        self._shown += 1
         await self._answer(self._verdict())
 
     def _verdict(self) -> str:
