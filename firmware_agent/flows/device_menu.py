@@ -13,9 +13,8 @@ from firmware_agent.identity.technician import (
     sign_on_by_pin,
     wait_ms,
 )
-from firmware_agent.selftest.diagnosis import TAMPER, diagnose, diagnose_all
+from firmware_agent.selftest.diagnosis import TAMPER, diagnose_all, is_unsettled
 from firmware_agent.selftest.export import json_lines, junit_lines, last_run
-from firmware_agent.selftest.phases import FAILED_BEFORE
 from firmware_agent.selftest.plans import DEVICE, FULL, all_phases, plan_phases
 from firmware_agent.selftest.run import last_result
 from firmware_agent.state.machine import OUT_OF_ORDER, TechnicianConfirmed
@@ -278,7 +277,7 @@ class DeviceMenu:
         failed = []
         for phase in all_phases(self._hal):
             last = last_result(self._terminal, phase.id)
-            if last is not None and (diagnose(last[2]) is not None or last[2].cause == FAILED_BEFORE):
+            if last is not None and is_unsettled(last[2]):
                 failed.append(phase)
         return failed
 

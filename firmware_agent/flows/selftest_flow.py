@@ -3,8 +3,7 @@
 from firmware_agent.flows.dates import local_time
 from firmware_agent.flows.examiner import Examiner
 from firmware_agent.flows.selftest_pages import progress_page, result_page
-from firmware_agent.selftest.diagnosis import diagnose
-from firmware_agent.selftest.phases import FAILED_BEFORE
+from firmware_agent.selftest.diagnosis import is_unsettled
 from firmware_agent.selftest.plans import plan_phases
 from firmware_agent.selftest.run import self_test
 from firmware_agent.selftest.subject import Subject
@@ -49,7 +48,7 @@ async def selftest_flow(subject: Subject, ui: "Ui", plan: str, phases: "list[Pha
 
     ui.show(progress_page(ui.texts, shown_phases, results))
     diagnoses = await self_test(subject, plan, shown, phases)
-    again = [phase for phase in shown_phases if diagnose(results[phase.id]) or results[phase.id].cause == FAILED_BEFORE]
+    again = [phase for phase in shown_phases if is_unsettled(results[phase.id])]
     return result_page(ui.texts, shown_phases, results, diagnoses), again
 
 

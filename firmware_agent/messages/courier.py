@@ -4,9 +4,7 @@ import asyncio
 
 from firmware_agent.links.access import joined
 from firmware_agent.links.link import LinkError
-from firmware_agent.messages.cbor import encode
-from firmware_agent.messages.cose import key_id, sign
-from firmware_agent.messages.schema import LINK_LOST, Claims, down_topics, kind_named, topic
+from firmware_agent.messages.schema import LINK_LOST, Claims, down_topics, kind_named
 from firmware_agent.store import StoreError
 from hal.errors import DeviceError
 
@@ -75,7 +73,7 @@ class Courier:
         it, by the monotonic clock. Raises LinkError: there is no connection, or it is lost; StoreError, DeviceError: it cannot be signed.
         """
         terminal = self._terminal
-        where, message = await self._signed(
+        where, message = await terminal.signed(
             Claims(
                 kind_named("inquiry"),
                 terminal.identity.terminal,
@@ -130,7 +128,7 @@ class Courier:
         link = await self._make_link()
         looked_up_ms = clock.monotonic_ms() - begun_ms
         terminal.connection = terminal.outbox.next_sequence()
-        will_topic, will = await self._signed(
+        will_topic, will = await terminal.signed(
             Claims(
                 kind_named("state"),
                 terminal.identity.terminal,
@@ -190,7 +188,7 @@ class Courier:
         terminal = self._terminal
         try:
             claims = terminal.outbox.message(key)
-            where, message = await self._signed(claims)
+            where, message = await terminal.signed(claims)
             await link.publish(where, message, claims.kind.retained, ANSWER_TIMEOUT_MS)
         except (LinkError, ValueError) as error:
             if isinstance(error, LinkError) and not (error.code == "E_REFUSED" and link.connected):
@@ -210,13 +208,6 @@ class Courier:
                 await link.acknowledge(message)
         except (LinkError, StoreError, DeviceError) as error:
             return error
-
-    async def _signed(self, claims: Claims) -> "tuple[str, bytes]":
-        identity = self._terminal.identity
-        element = self._terminal.hal.secure_element
-        where = topic(identity.acquirer, identity.terminal, claims.kind.leaf)
-        kid = key_id(await element.public_key(identity.slot))
-        return where, await sign(element, identity.slot, kid, encode(claims.to_map()), where)
 
     async def _random(self, below: int) -> int:
         return int.from_bytes(await self._terminal.hal.secure_element.random(4), "big") % (below + 1)

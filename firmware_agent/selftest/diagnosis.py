@@ -1,6 +1,6 @@
 """What a result means: the component, the cause, who mends it, what to do next, and the reason for a suspension that it suggests."""
 
-from firmware_agent.selftest.phases import ABORTED, ERROR, FAIL, TIMEOUT, Result
+from firmware_agent.selftest.phases import ABORTED, ERROR, FAIL, FAILED_BEFORE, TIMEOUT, Result
 
 # Who can mend it (domain: who resolves).
 CLERK = "clerk"  # at the counter, with what lies there
@@ -195,6 +195,11 @@ def diagnose(result: "Result") -> "Diagnosis | None":
     except KeyError:  # a driver's own word, that a newer table may know
         cause = Cause(0, result.cause, TECHNICIAN, "report", HARDWARE)
     return Diagnosis(cause.component or result.kind, cause, result)
+
+
+def is_unsettled(result: "Result") -> bool:
+    """It says that something is wrong, or its phase was left out because of that: to be run again."""
+    return diagnose(result) is not None or result.cause == FAILED_BEFORE
 
 
 def diagnose_all(results: "list[Result]", buses: "dict[str, list[str]]") -> "list[Diagnosis]":

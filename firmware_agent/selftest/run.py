@@ -17,6 +17,7 @@ from firmware_agent.state.reasons import ACTOR_POI, Reason
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from firmware_agent.selftest.diagnosis import Diagnosis
     from firmware_agent.selftest.phases import Phase
@@ -62,9 +63,9 @@ class Run:
             ]
         )
 
-    def begin(self, phase: str) -> None:
+    def begin(self, phase: "Phase") -> None:
         """Before anything is touched: a phase that takes the terminal with it is known at the next boot."""
-        self.begun[phase] = self.begun.get(phase, 0) + 1
+        self.begun[phase.id] = self.begun.get(phase.id, 0) + 1
         self._terminal.store.put(KEY_RUN + self.plan, self.encoded())
 
     def end(self, result: Result) -> None:
@@ -117,9 +118,6 @@ async def self_test(
         phases = plan_phases(plan, subject.hal)
     run = Run(terminal, plan)
 
-    def begun(phase: "Phase") -> None:
-        run.begin(phase.id)
-
     def done(result: Result) -> None:
         terminal.log("self-test %s %s %s %d ms" % (result.phase, result.outcome, result.cause or "-", result.duration_ms))
         run.end(result)
@@ -139,7 +137,7 @@ async def self_test(
             due.append(phase)
             if phase.id in run.begun:
                 suspects.append(phase.id)
-    await run_phases(subject, due, done, begun, {"network": join_network}, tuple(suspects))
+    await run_phases(subject, due, done, run.begin, {"network": join_network}, tuple(suspects))
     results = [run.results[phase.id] for phase in phases]
     writes: list[tuple[str, bytes | None]] = [(KEY_RUN + plan, None)]
     for phase, result in zip(phases, results):  # noqa: B905  MicroPython's zip has no strict
@@ -174,26 +172,26 @@ async def self_test(
 
 def last_result(terminal: "Terminal", phase: str) -> "tuple[int, str, Result] | None":
     """(wall clock, plan, result) of the last run in which a phase was; None where there was none that this version can read."""
-    record = terminal.store.get(KEY_LAST + phase)
-    if record is None:
-        return None
     try:
-        wall_s, plan, values, _ = decode(record)
+        wall_s, plan, values, _ = _last_record(terminal, phase)
         return wall_s, plan, _kept_result(values)
-    except (CborError, TypeError, ValueError, IndexError):
+    except (TypeError, ValueError, IndexError):
         return None
 
 
 def _is_open(terminal: "Terminal", phase: str) -> bool:
     """Whether a defect that this phase found is not yet seen mended."""
-    record = terminal.store.get(KEY_LAST + phase)
-    if record is None:
-        return False
     try:
-        _, _, _, is_open = decode(record)
-    except (CborError, TypeError, ValueError):
+        _, _, _, is_open = _last_record(terminal, phase)
+    except (TypeError, ValueError):
         return False
     return is_open is True
+
+
+def _last_record(terminal: "Terminal", phase: str) -> "Any":
+    """What is kept of a phase under KEY_LAST; None where there is nothing. Raises ValueError for what is no CBOR."""
+    record = terminal.store.get(KEY_LAST + phase)
+    return None if record is None else decode(record)
 
 
 def _is_open_after(result: Result, was_open: bool) -> bool:
