@@ -5,34 +5,22 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from random import Random
-from typing import ClassVar
 
-from host_sim.chips.faces import Fault, I2cChip, SpiChip, UartChip
+from host_sim.chips.faces import Breakable, Fault, I2cChip, SpiChip, UartChip
 
 FLIPPED_BIT_EVERY = 16  # bytes, on average, between two bit errors of a line that has the fault flipped_bits
 QUIET_BYTES = (8, 24)  # of a serial wire between two of them; on other buses each transaction has one at least
 
 
-class Bus:
+class Bus(Breakable):
     """FAULTS: name -> what goes wrong on the wire, and what that is to a device on it. `pins` are those of the board's wiring; None where a
     line is not wired.
     """
 
-    FAULTS: ClassVar[dict[str, Fault]] = {}
-
     def __init__(self, pins: tuple[int | None, ...], random: Random) -> None:
+        super().__init__()
         self.pins = pins
         self._random = random
-        self._faults: set[str] = set()
-
-    def fault(self, name: str, on: bool = True) -> None:
-        """Switch a fault on or off. Raises ValueError with the list of what this kind of bus can have."""
-        if name not in self.FAULTS:
-            raise ValueError(f"{type(self).__name__} has no fault {name!r}; it has: {', '.join(sorted(self.FAULTS))}")
-        (self._faults.add if on else self._faults.discard)(name)
-
-    def has(self, name: str) -> bool:
-        return name in self._faults
 
     def open(self, rate: int) -> None:
         """The terminal set the bus up, at `rate` Hz or baud."""

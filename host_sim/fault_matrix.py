@@ -98,7 +98,7 @@ def cases(story: Story) -> list[Case]:
             component, cause = fault.component or place, fault.cause
             if place in buses:  # a wire: what fails is the device on it, or, where it has several, all of them at once
                 component, cause = (buses[place][0], cause) if len(buses[place]) == 1 else ("bus", "bus_failed")
-            found.append(Case(f"{place}.{name}", place, name, component, cause, name in getattr(breakable, "BREAK_IN_SERVICE", ())))
+            found.append(Case(f"{place}.{name}", place, name, component, cause, name in breakable.BREAK_IN_SERVICE))
     return found
 
 
@@ -149,7 +149,7 @@ async def _diagnose(board: str, runtime: str, case: Case | None, random: Random)
             technician = Technician(story.terminal, LANGUAGE, random)
             if case is None:
                 for place in story.breakable.values():  # the ways of sound parts are no reason for a complaint
-                    for habit in sorted(getattr(place, "HABITS", {})):
+                    for habit in sorted(place.HABITS):
                         if random.random() < 0.2:
                             place.fault(habit)
             elif not case.when_running:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from host_sim.chips.faces import Fault
+from host_sim.chips.faces import Breakable, Fault
 from host_sim.pki import Credential, TestAuthority
 
 HOST = "127.0.0.1"
@@ -33,7 +33,7 @@ CONNACK_NOT_AUTHORIZED = b"\x20\x02\x00\x05"  # MQTT 3.1.1, table 3.1
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-class Uplink:
+class Uplink(Breakable):
     """up: bytes pass, each chunk `latency_ms` later; cut: connections are reset, new ones too; black hole: what exists is frozen, new
     connections are taken and never served. Frozen connections stay frozen after `restore`, as after a router lost its table.
 
@@ -60,13 +60,13 @@ class Uplink:
     BREAK_IN_SERVICE: ClassVar[frozenset[str]] = frozenset(FAULTS)
 
     def __init__(self, target_port: int, authority: TestAuthority | None = None) -> None:
+        super().__init__()
         self.target_port = target_port
         self.latency_ms = 0
         self.port = 0
         self.on_acquirer: list[Callable[[bool], None]] = []  # told when the acquirer begins or ceases to hang: True, False
         self._authority = authority
         self._mode = "up"
-        self._faults: set[str] = set()
         self._listener: _Listener | None = None
         self._impostor: _Impostor | None = None
         self._closed: list[socket.socket] = []  # that hold the port while nobody listens
@@ -105,9 +105,6 @@ class Uplink:
     def restore(self) -> None:
         """New connections pass again."""
         self._mode = "up"
-
-    def has(self, name: str) -> bool:
-        return name in self._faults
 
     def fault(self, name: str, on: bool = True) -> None:
         """Switch a fault on or off; only while it is started. Raises ValueError with the list of what exists."""

@@ -8,9 +8,9 @@ driver has to live with. Both are switched on by name.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 
 @dataclass(frozen=True)
@@ -24,20 +24,9 @@ class Fault:
     component: str = ""
 
 
-class Breakable(Protocol):
-    """What has faults: a chip, a wire, the way to the acquirer. Raises ValueError with the list of what exists."""
-
-    @property
-    def FAULTS(self) -> Mapping[str, Fault]: ...
-
-    def fault(self, name: str, on: bool = True) -> None: ...
-
-
-class Chip:
-    """FAULTS: name -> Fault, which a self-test has to find; HABITS: name -> what a person would see of it, and no self-test may complain
-    of.
-
-    A model asks `self.has("name")` where one shows.
+class Breakable:
+    """A chip, a wire, the way to the acquirer: what can have faults. FAULTS: name -> Fault, which a self-test has to find; HABITS: name -> what
+    a person would see of it, and no self-test may complain of. Where one shows, `self.has("name")` is asked.
     """
 
     FAULTS: ClassVar[dict[str, Fault]] = {}
@@ -45,8 +34,7 @@ class Chip:
     # Faults that do not show, or keep the acquirer's orders away, unless they come about while the terminal is in service.
     BREAK_IN_SERVICE: ClassVar[frozenset[str]] = frozenset()
 
-    def __init__(self, now_ms: Callable[[], int]) -> None:
-        self.now_ms = now_ms  # the chip's own sense of time: of the machine, or simulated
+    def __init__(self) -> None:
         self._faults: set[str] = set()
 
     def fault(self, name: str, on: bool = True) -> None:
@@ -57,6 +45,14 @@ class Chip:
 
     def has(self, name: str) -> bool:
         return name in self._faults
+
+
+class Chip(Breakable):
+    """now_ms: the chip's own sense of time, of the machine or simulated."""
+
+    def __init__(self, now_ms: Callable[[], int]) -> None:
+        super().__init__()
+        self.now_ms = now_ms
 
     def power_up(self) -> None:
         """What power does to the chip: volatile registers to their reset values."""
