@@ -2,6 +2,8 @@
 are not judged here: the TLS library does that of others' certificates, and the acquirer of ours.
 """
 
+from hal.calendar import days_since_1970
+
 _SEQUENCE = 0x30
 _VERSION = 0xA0  # [0] EXPLICIT, before the serial number
 _BIT_STRING = 0x03
@@ -90,8 +92,4 @@ def _time(der: memoryview, start: int, end: int) -> "tuple[int, int]":
     hours, minutes, seconds = int(digits[8:10]), int(digits[10:12]), int(digits[12:14])
     if not 1 <= month <= 12 or not 1 <= day <= 31 or hours > 23 or minutes > 59 or seconds > 59:
         raise CertificateError("no such time")
-    if month <= 2:  # March is the first month, so that a leap day comes last
-        year -= 1
-        month += 12
-    days = 365 * year + year // 4 - year // 100 + year // 400 + (153 * (month - 3) + 2) // 5 + day - 719469
-    return days * _DAY_S + hours * 3600 + minutes * 60 + seconds, after
+    return days_since_1970(year, month, day) * _DAY_S + hours * 3600 + minutes * 60 + seconds, after

@@ -15,6 +15,7 @@ Who is right about the time of day (docs/decisions/0008-clock.md):
 import asyncio
 import errno
 
+from hal.calendar import days_since_1970
 from hal.clock import CONTRACT, TRUST_FLOOR, TRUST_NONE, TRUST_SET
 from hal.device import HEALTH_FAIL, HEALTH_NOT_RUN, HEALTH_SUCCESS, Device, Health
 from hal.errors import E_FAILURE, DeviceError
@@ -188,7 +189,7 @@ class SystemClock(Device):
 
     def _rtc_s(self) -> int:
         year, month, day, _, hours, minutes, seconds, _ = self._rtc.datetime()
-        return int(_days(year, month, day) * _DAY_S + hours * 3600 + minutes * 60 + seconds)
+        return int(days_since_1970(year, month, day) * _DAY_S + hours * 3600 + minutes * 60 + seconds)
 
     def _set_rtc(self) -> None:
         self._rtc.datetime(_datetime(self._counted_s()))
@@ -233,26 +234,14 @@ class SystemClock(Device):
             self._set_rtc()
 
 
-# The calendar is worked out here because the epoch of MicroPython's time module is 1970 on some ports and 2000 on others.
-
-
-def _days(year: int, month: int, day: int) -> int:
-    """Days since 1970-01-01 in the Gregorian calendar; March is taken as the first month, so that a leap day comes last."""
-    if month <= 2:
-        year -= 1
-        month += 12
-    leap_days = year // 4 - year // 100 + year // 400
-    return 365 * year + leap_days + (153 * (month - 3) + 2) // 5 + day - 719469
-
-
 def _datetime(wall_s: int) -> "tuple[int, int, int, int, int, int, int, int]":
     """For machine.RTC: (year, month, day, weekday, hours, minutes, seconds, subseconds), Monday is 0."""
     days, second_of_day = divmod(wall_s, _DAY_S)
     year = 1970 + days // 366
-    while _days(year + 1, 1, 1) <= days:
+    while days_since_1970(year + 1, 1, 1) <= days:
         year += 1
     month = 1
-    while month < 12 and _days(year, month + 1, 1) <= days:
+    while month < 12 and days_since_1970(year, month + 1, 1) <= days:
         month += 1
-    day = days - _days(year, month, 1) + 1
+    day = days - days_since_1970(year, month, 1) + 1
     return (year, month, day, (days + 3) % 7, second_of_day // 3600, second_of_day // 60 % 60, second_of_day % 60, 0)

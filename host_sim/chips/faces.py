@@ -25,8 +25,8 @@ class Fault:
 
 
 class Breakable:
-    """A chip, a wire, the way to the acquirer: what can have faults. FAULTS: name -> Fault, which a self-test has to find; HABITS: name -> what
-    a person would see of it, and no self-test may complain of. Where one shows, `self.has("name")` is asked.
+    """A chip, a wire, the way to the acquirer: what can have faults. FAULTS: name -> Fault, which a self-test has to find; HABITS: name ->
+    what a person would see of it, and no self-test may complain of. Where one shows, `self.has("name")` is asked.
     """
 
     FAULTS: ClassVar[dict[str, Fault]] = {}
