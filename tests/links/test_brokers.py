@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -159,3 +161,26 @@ def test_an_embedded_broker_that_cannot_start_says_why(tmp_path: Path) -> None:
 
 def _tls(authority: TestAuthority, credential: Credential) -> Tls:
     return Tls(authority.certificate_der, credential.certificate_der, credential.private_key_der, "localhost")
+
+
+def test_the_embedded_broker_stops_at_whatever_point_a_connection_is(tmp_path: Path) -> None:
+    """Once it hung for good where it was stopped in the very turn in which a connection's reader was made."""
+
+    async def scenario(round_: int) -> bool:
+        authority = TestAuthority()
+        broker = EmbeddedBroker(tmp_path / str(round_), authority, ACQUIRER)
+        await broker.start()
+        async with link_of("paho", settings(broker.port, authority, authority.client("T1"))) as terminal:
+            connecting = asyncio.create_task(terminal.connect(TIMEOUT_MS))
+            sessions: Any = broker._broker._sessions  # type: ignore[union-attr]
+            readers: list[asyncio.Task[None]] = []
+            while not readers:
+                await asyncio.sleep(0)
+                readers = [handler._reader_task for _, handler in sessions.values() if handler._reader_task is not None]
+            is_new = inspect.getcoroutinestate(readers[0].get_coro()) == inspect.CORO_CREATED
+            await broker.stop()
+            connecting.cancel()
+            await asyncio.wait([connecting])
+            return is_new
+
+    assert any([asyncio.run(scenario(round_)) for round_ in range(5)])
