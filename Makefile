@@ -52,6 +52,6 @@ $(MARK_SIM): $(BIN)/python setup.cfg requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[sim]'
 	@touch $@
 
-$(MARK_TEST): $(BIN)/python setup.cfg requirements.lock
+$(MARK_TEST): $(BIN)/python setup.cfg requirements.lock | system-programs
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[sim,linux,test,dev]'
 	@touch $@ $(MARK_SIM)

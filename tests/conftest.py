@@ -12,7 +12,15 @@ import pytest
 from host_sim.terminal import TerminalFailure, micropython_binary
 
 # program -> where it may be besides PATH
-PLACES = {"mosquitto": ("/usr/sbin/mosquitto",), "unifont": ("/usr/share/unifont/unifont.hex",)}
+PLACES = {
+    "mosquitto": ("/usr/sbin/mosquitto",),
+    "unifont": ("/usr/share/unifont/unifont.hex",),
+    "pcscd": ("/usr/sbin/pcscd",),
+    "vsmartcard-vpcd": ("/usr/lib/pcsc/drivers/serial/libifdvpcd.so",),
+    "softhsm2": ("/usr/lib/softhsm/libsofthsm2.so",),
+    "python3-dbusmock": ("/usr/lib/python3/dist-packages/dbusmock/__init__.py",),
+    "iproute2": ("/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"),
+}
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -29,6 +37,9 @@ def missing(item: pytest.Item) -> Iterator[str]:
         (program,) = marker.args
         if program == "micropython":
             yield from _missing_micropython()
+        elif program == "root":
+            if os.geteuid():
+                yield "needs root, for namespaces and mounts of its own"
         elif not shutil.which(program) and not any(Path(place).exists() for place in PLACES.get(program, ())):
             yield f"needs {program}, which is not installed (on Debian: apt install {program})"
     parameters = getattr(item, "callspec", None)

@@ -15,6 +15,9 @@ SHIPPED = ("firmware_agent", "hal", "boards")
 PACKAGES = (*SHIPPED, "host_sim", "tests", "tools")
 FORBIDDEN_WORDS = re.compile(r"simulat|\bmock|emulat|host_sim", re.IGNORECASE)
 
+# For Linux terminals, on CPython only: what is nowhere else imported.
+LINUX = ("hal.drivers.linux", "boards.linux_terminal")
+
 # importer -> what it may import of the project. A prefix allows everything below it.
 ALLOWED = {
     "firmware_agent": ("firmware_agent", "hal"),
@@ -105,8 +108,14 @@ def test_no_board_is_asked_for_its_name(path: Path) -> None:
 def test_what_ships_needs_nothing_that_micropython_lacks(path: Path) -> None:
     cpython_only = {"mqtt_paho.py", "tcp_cpython.py", "p256_openssl.py"}  # picked by compat, or by who starts the agent
     lacking = {"typing", "dataclasses", "enum", "abc", "__future__", "pathlib", "logging", "unittest", "datetime", "re", "contextlib"}
-    if path.name not in cpython_only:
+    if path.name not in cpython_only and not name_of(path).startswith(LINUX):
         assert not lacking & {name.split(".")[0] for name in imports(path)}
+
+
+@pytest.mark.parametrize("path", modules(*SHIPPED), ids=name_of)
+def test_what_runs_on_both_runtimes_imports_nothing_that_is_for_linux_alone(path: Path) -> None:
+    if not name_of(path).startswith(LINUX):
+        assert not [name for name in imports(path) if name.startswith(LINUX)]
 
 
 def test_nothing_imports_machine_but_a_boards_main() -> None:

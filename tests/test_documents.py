@@ -76,7 +76,7 @@ def test_every_dependency_is_explained_and_no_other() -> None:
 
 
 def _package(requirement: str) -> str:
-    return re.split(r"[ ;<>=~!]", requirement)[0].lower()
+    return re.split(r"[ ;<>=~!\[]", requirement)[0].lower()
 
 
 def test_the_changelog_has_the_version() -> None:

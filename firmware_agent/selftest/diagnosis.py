@@ -52,7 +52,10 @@ CAUSES = (
     Cause(6, "not_answered", CLERK, "again"),
     Cause(7, "failed_before", TECHNICIAN, "none"),
     Cause(8, "not_survived", TECHNICIAN, "report", SOFTWARE),
+    Cause(9, "unplugged", TECHNICIAN, "plug_in", HARDWARE),
     Cause(10, "bus_failed", TECHNICIAN, "cable", HARDWARE, BUS),
+    Cause(11, "no_permission", TECHNICIAN, "report", SOFTWARE),
+    Cause(12, "service_down", TECHNICIAN, "restart", SOFTWARE),
     # Display
     Cause(20, "unstable_bus", TECHNICIAN, "cable", HARDWARE),
     Cause(21, "lost_settings", TECHNICIAN, "restart", HARDWARE),
@@ -105,6 +108,7 @@ CAUSES = (
     Cause(96, "random_stuck", TECHNICIAN, "replace", HARDWARE),
     Cause(97, "signature_wrong", TECHNICIAN, "replace", HARDWARE),
     Cause(98, "certificate_ends", ACQUIRER, "register", "", "certificate", True),
+    Cause(99, "wrong_pin", TECHNICIAN, "report", SOFTWARE),
     # Network, layer by layer
     Cause(110, "dead_radio", TECHNICIAN, "replace", HARDWARE),
     Cause(111, "not_configured", CLERK, "network_settings", NETWORK),
