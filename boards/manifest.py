@@ -1,4 +1,4 @@
-"""What goes on every device, whatever its board: the hal and the agent. A board's manifest.py includes it, after its metadata().
+"""What goes on every device with MicroPython: the hal and the agent. A board's manifest.py includes it, after its metadata().
 
 Both are written in the manifest language of MicroPython's build tools (docs.micropython.org, reference/manifest), which run each in its own
 folder. That language lists modules alone. What else has to be on a device stands in DATA: path on the device -> file, seen from here.
@@ -20,6 +20,8 @@ ROOT = ".."
 # For CPython only. What starts the agent, or a `compat` module, picks one of each pair by the runtime.
 CPYTHON_ONLY = ("firmware_agent/links/mqtt_paho.py", "firmware_agent/links/tcp_cpython.py", "hal/drivers/p256_openssl.py")
 
+LINUX_ONLY = "hal/drivers/linux/"
+
 DATA = {"firmware_agent/screens/unifont16.bin": ROOT + "/firmware_agent/screens/unifont16.bin"}
 
 
@@ -29,7 +31,7 @@ def modules(name: str) -> "list[str]":
     for folder, _, files in os.walk(ROOT + "/" + name):
         for file in files:
             path = (folder + "/" + file)[len(ROOT) + 1 :].replace(os.sep, "/")
-            if path.endswith(".py") and path not in CPYTHON_ONLY:
+            if path.endswith(".py") and path not in CPYTHON_ONLY and not path.startswith(LINUX_ONLY):
                 found.append(path[len(name) + 1 :])
     return sorted(found)
 

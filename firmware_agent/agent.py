@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from firmware_agent.links.link import Link, Message
     from firmware_agent.messages.schema import Claims
     from firmware_agent.safe_mode import SafeMode
-    from firmware_agent.selftest.phases import Result
+    from firmware_agent.selftest.phases import Phase, Result
     from firmware_agent.state.machine import Event
     from hal.clock import Clock
     from hal.hal import Hal
@@ -77,6 +77,8 @@ KEEPALIVE_S = 30
 class Agent:
     """hal: built, not yet brought up; link_class: the Link of this runtime; log: takes one line for a technician; guard: has counted this
     start; reset: starts the terminal anew, and does not return.
+
+    counter: who may be asked for a self-test, once there is one; terminal: None where there is no memory or no identity.
     """
 
     def __init__(
@@ -92,6 +94,8 @@ class Agent:
         self._log = log
         self._guard = guard
         self._reset = reset
+        self.counter: Counter | SafeMode | Degraded | None = None
+        self.terminal: Terminal | None = None
 
     async def run(self) -> None:
         """Until it is cancelled, under the eyes of the watchdog: an event loop that stands still for too long ends in a reset."""
@@ -130,7 +134,8 @@ class Agent:
                 return
             rotten = bool(store.damaged) or isinstance(error, ValueError) or (isinstance(error, StoreError) and error.code == "corrupt")
             warning = "warning.not_provisioned" if isinstance(error, IdentityError) and not rotten else "warning.storage"
-            await self._run_degraded(warning, rotten)
+            self.counter = degraded = Degraded(self._hal, warning, rotten, self._log)
+            await asyncio.gather(self._keep_going(degraded.run), self._watch_start(degraded, None))
             return
         self._log("boot %d firmware %s" % (terminal.boot_count, VERSION))
         settings = Settings(store)
@@ -144,6 +149,7 @@ class Agent:
         }
         counter = self._counter(ui, terminal, settings, checks)
         judge = Judge(self._hal.secure_element, terminal.identity.acquirer, terminal.identity.terminal, terminal.identity.acquirer_keys)
+        self.terminal, self.counter = terminal, counter
         courier = Courier(
             terminal,
             lambda: self._make_link(terminal.identity),
@@ -170,12 +176,13 @@ class Agent:
 
         return Counter(terminal, ui, settings, checks)
 
-    async def _watch_start(self, counter: "Counter | SafeMode", terminal: "Terminal | None") -> None:
+    async def _watch_start(self, counter: "Counter | SafeMode | Degraded", terminal: "Terminal | None") -> None:
         """Say when the work of this start is done; a safe mode says it itself. A normal start lifts what failed ones had imposed."""
         guard = self._guard
         await counter.ready.wait()
-        if terminal is not None and not guard.safe:
+        if not guard.safe:
             guard.reached(STAGE_GOOD)
+        if terminal is not None and not guard.safe:
             imposed = [
                 reason
                 for reason in terminal.state.reasons
@@ -209,7 +216,7 @@ class Agent:
         from firmware_agent.safe_mode import SafeMode
 
         ui = Ui(self._hal, load(DEFAULTS["language"]), self._log)
-        counter = SafeMode(self._hal, ui, self._guard, self._reset, self._log)
+        self.counter = counter = SafeMode(self._hal, ui, self._guard, self._reset, self._log)
         await asyncio.gather(self._keep_going(counter.run), self._watch_start(counter, None))
 
     async def _keep_going(self, run: "Callable[[], Awaitable[None]]") -> None:
@@ -224,32 +231,15 @@ class Agent:
                 self._log("failed %s" % error)
             await self._hal.clock.sleep_ms(RESTART_MS)
 
-    async def _run_degraded(self, warning: str, rotten: bool) -> None:
-        """Test the devices and show them under that warning. Without a memory there are no settings: the default language. rotten: what is
-        missing or makes no sense was there once.
-        """
-        ui = Ui(self._hal, load(DEFAULTS["language"]), self._log)
-        plan = plan_phases(POWER_ON, self._hal)
-        results: dict[str, Result] = {}
-
-        def done(result: "Result") -> None:
-            results[result.phase] = result
-            ui.show(degraded_page(ui.texts, warning, plan, results))
-
-        found = await run_phases(Subject(self._hal, rotten=rotten), plan, done)
-        for diagnosis in diagnose_all(found, self._hal.buses):
-            self._log("diagnosis %s" % diagnosis)
-        self._log("self-test %s ended" % POWER_ON)
-        self._guard.reached(STAGE_GOOD)
-        await ui.ask(degraded_page(ui.texts, warning, plan, results), lambda: False)  # for ever: so that a person can scroll it
-
     async def _keep_house(self, terminal: Terminal, counter: "Counter | SafeMode") -> None:
         """What is due from time to time, and what the state says must go on after a restart."""
         while True:
-            if terminal.state.mode == RECOVERING and terminal.state.step == STEP_REGISTRATION:
-                await begin(terminal)
-            if terminal.state.mode == PROBATION and terminal.wall_s:
-                terminal.apply([TimePassed(terminal.wall_s)])
+            terminal.watch_storage()
+            if not terminal.storage_refusal:  # else keys would be made again and again that nobody knows of
+                if terminal.state.mode == RECOVERING and terminal.state.step == STEP_REGISTRATION:
+                    await begin(terminal)
+                if terminal.state.mode == PROBATION and terminal.wall_s:
+                    terminal.apply([TimePassed(terminal.wall_s)])
             if not self._guard.safe and terminal.state.mode in (IN_SERVICE, PROBATION, SUSPENDED) and daily_is_due(terminal):
                 counter.ask_self_test(DAILY)
             await self._hal.clock.sleep_ms(HOUSEKEEPING_MS)
@@ -264,7 +254,9 @@ class Agent:
     async def _arrived(
         self, terminal: Terminal, judge: Judge, counter: "Counter | SafeMode", courier: Courier, path: Path, message: "Message"
     ) -> None:
-        """Judge one message and do what it says; its receipt, its sequence and what it does are one write."""
+        """Judge one message and do what it says; its receipt, its sequence and what it does are one write. What the store refuses to keep
+        is refused, too; but nothing of an answer has to outlive this start.
+        """
         arrived_ms = self._hal.clock.monotonic_ms()  # before it is judged, which takes a microcontroller half a second
         if message.topic not in down_topics(terminal.identity.acquirer, terminal.identity.terminal):
             self._log("ignored a message on %s" % message.topic)  # never subscribed to: a broker's slip, not the acquirer's word
@@ -289,16 +281,24 @@ class Agent:
                 self._log("order %s cannot be done: %s" % (claims.kind.name, error))
                 verdict.refusal = "unknown_action"
         if verdict.refusal or claims is None:
-            self._log("refused: %s on %s" % (verdict.refusal, message.topic))
-            # Whoever floods a terminal with forgeries does not push its reports out of the outbox: the log names each, receipts give way.
-            if not terminal.outbox.is_crowded:
-                terminal.send("receipt", self._receipt(terminal, verdict))
+            self._refuse(terminal, verdict, message)
             return
         changes.append((KEY_HIGHEST, encode(claims.sequence)))
         is_news = claims.issued_at > terminal.wall_s
         if is_news:
             changes.append((KEY_WALL, encode(claims.issued_at)))
-        terminal.apply(events, [("receipt", self._receipt(terminal, verdict))], changes)
+        receipt = [("receipt", self._receipt(terminal, verdict))]
+        try:
+            if claims.kind.name == "answer":
+                terminal.tell(receipt, events, changes)
+            else:
+                terminal.apply(events, receipt, changes)
+        except StoreError as error:
+            if error.code != "medium":
+                raise
+            verdict.refusal = "not_kept"
+            self._refuse(terminal, verdict, message)
+            return
         if is_news:
             clock.set_wall(claims.issued_at)
         what = [claims.kind.name, claims.text("action") or claims.text("status"), claims.text("reason")]
@@ -310,6 +310,12 @@ class Agent:
         if identity is not None:
             terminal.identity = identity
             courier.renew()
+
+    def _refuse(self, terminal: Terminal, verdict: Verdict, message: "Message") -> None:
+        """Whoever floods a terminal with forgeries does not push its reports out of the outbox: the log names each, receipts give way."""
+        self._log("refused: %s on %s" % (verdict.refusal, message.topic))
+        if not terminal.outbox.is_crowded:
+            terminal.send("receipt", self._receipt(terminal, verdict))
 
     def _events(self, claims: "Claims") -> "list[Event]":
         """What an accepted message means for the state. Raises KeyError for an action or reason that does not exist."""
@@ -359,6 +365,51 @@ class Agent:
                 highest = max(highest, verdict.claims.sequence)
         body["highest"] = highest
         return body
+
+
+class Degraded:
+    """In the place of the counter, where there is no memory or no identity: tests the devices and shows them under that warning, in the
+    default language. rotten: what is missing or makes no sense was there once.
+
+    Of the last self-test: its plan, its results, and how many there were before.
+    """
+
+    def __init__(self, hal: "Hal", warning: str, rotten: bool, log: "Callable[[str], None]") -> None:
+        self._hal = hal
+        self._warning = warning
+        self._rotten = rotten
+        self._log = log
+        self._asked_for = ""
+        self.ready = asyncio.Event()
+        self.plan = ""
+        self.results: list[Result] = []
+        self.runs = 0
+
+    def ask_self_test(self, plan_name: str) -> None:
+        """Run it as soon as the page gives way."""
+        self._asked_for = plan_name
+
+    async def run(self) -> None:
+        """For as long as the agent runs: first the power-on self-test."""
+        ui = Ui(self._hal, load(DEFAULTS["language"]), self._log)
+        while True:
+            plan_name = self._asked_for or POWER_ON
+            self._asked_for = ""
+            plan = plan_phases(plan_name, self._hal)
+            told: dict[str, Result] = {}
+
+            def done(result: "Result", plan: "list[Phase]" = plan, told: "dict[str, Result]" = told) -> None:
+                told[result.phase] = result
+                ui.show(degraded_page(ui.texts, self._warning, plan, told))
+
+            self.results = await run_phases(Subject(self._hal, rotten=self._rotten), plan, done)
+            self.plan = plan_name
+            self.runs += 1
+            for diagnosis in diagnose_all(self.results, self._hal.buses):
+                self._log("diagnosis %s" % diagnosis)
+            self._log("self-test %s ended" % plan_name)
+            self.ready.set()
+            await ui.ask(degraded_page(ui.texts, self._warning, plan, told), lambda: bool(self._asked_for))
 
 
 def link_settings(identity: Identity, address: str) -> LinkSettings:

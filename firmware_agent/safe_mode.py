@@ -6,7 +6,6 @@ from firmware_agent.boot_guard import CAUSE_BOOT_LOOP, CAUSE_BROWNOUT, STAGE_GOO
 from firmware_agent.flows.safe_mode_pages import safe_mode_page
 from firmware_agent.state.machine import Suspended
 from firmware_agent.state.reasons import ACTOR_POI, Reason
-from firmware_agent.store import StoreError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,10 +79,7 @@ class SafeMode:
         code, component = REASONS[self._guard.cause]
         reason = Reason(code, ACTOR_POI, terminal.wall_s, component=component, note=self._guard.cause)
         if not any(held.same_cause(reason) and held.note == reason.note for held in terminal.state.reasons):
-            try:
-                terminal.apply([Suspended(reason)], [("event", {"name": "safe_mode", "detail": self._told()})])
-            except StoreError as error:  # the page stands all the same
-                self._log("failed %s" % error)
+            terminal.tell([("event", {"name": "safe_mode", "detail": self._told()})], [Suspended(reason)])  # the page stands all the same
 
     def _told(self) -> str:
         guard = self._guard

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from firmware_agent.agent import Agent
     from firmware_agent.links.link import Link, LinkSettings
     from hal.clock import Clock
     from hal.hal import Hal
@@ -54,12 +55,14 @@ async def start(
     build: "Callable[[Platform], Hal]",
     link: "Callable[[], Callable[[LinkSettings, Clock], Link]]",
     log: "Callable[[str], None]",
+    guard: "BootGuard | None" = None,
+    made: "Callable[[Agent], None]" = lambda agent: None,
 ) -> None:
     """Start the agent, for as long as it runs. platform.machine: has reset() and reset_cause(); build, link: import what is big only when
-    they are called.
+    they are called; guard: of platform.files, for who has more to tell it; made: is handed the agent before it runs.
     """
     machine = platform.machine
-    guard = BootGuard(platform.files)
+    guard = guard or BootGuard(platform.files)
     guard.count(_why(machine))
     if not guard.counted:
         log("this start could not be counted")
@@ -69,7 +72,9 @@ async def start(
     with _LastWords(guard, machine.reset, log):
         from firmware_agent.agent import Agent
 
-        await Agent(build(platform), link(), log, guard, machine.reset).run()
+        agent = Agent(build(platform), link(), log, guard, machine.reset)
+        made(agent)
+        await agent.run()
         raise RuntimeError("the agent ended")
 
 

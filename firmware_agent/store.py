@@ -8,6 +8,10 @@ complete generation counts. A store in which no generation is complete is report
 A record's CRC begins with the record's offset: a value that looks like a record is none. So a record that rotted, its length too, is
 counted and skipped, and what stands behind it is found again. After an append that failed, or was cut off, nobody knows how the segment
 ends: it is not written to again, and the next change begins with a new generation.
+
+A medium may refuse to be written: full, or read-only. Then `put_all` raises, and nothing has happened. What is true all the same is given
+to `keep`: it is held in memory, reads like any other value, and is written before the next change that the medium takes. A power cut
+takes it.
 """
 
 import binascii
@@ -21,6 +25,9 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 PREFIX = "store."
+# Why a medium refuses to be written, as the self-test names it.
+FULL = "full"
+NOT_WRITABLE = "not_writable"
 
 _HEAD = 0x48  # 'H': format u8, generation u32
 _BATCH = 0x42  # 'B': changes, each [key length u8][key][value length u16, 0xFFFF = removed][value]
@@ -48,6 +55,9 @@ class Store:
     """storage: an enabled storage device; segment_bytes: a segment that grows past it is compacted when half of it is stale.
 
     The medium needs room for two segments, each of segment_bytes, or of twice what is stored, whichever is more.
+
+    refusal: why the last write was refused, FULL or NOT_WRITABLE; '' while the medium takes what is written. damaged: places in the
+    segment that rotted: not a torn tail.
     """
 
     def __init__(self, storage: "Storage", segment_bytes: int = 65536) -> None:
@@ -58,7 +68,9 @@ class Store:
         self._end = 0
         self._live_bytes = 0
         self._end_is_sure = True
-        self.damaged = 0  # places in the segment that rotted: not a torn tail
+        self._held: dict[str, bytes | None] = {}  # key -> what could not be written yet; None: it is to be removed
+        self.damaged = 0
+        self.refusal = ""
 
     def open(self) -> None:
         """Find the newest complete generation and index it; finish or undo what a power cut interrupted.
@@ -72,6 +84,8 @@ class Store:
 
     def get(self, key: str) -> "bytes | None":
         """The value of a key, or None."""
+        if key in self._held:
+            return self._held[key]
         place = self._index.get(key)
         if place is None:
             return None
@@ -82,14 +96,20 @@ class Store:
 
     def keys(self, prefix: str = "") -> "list[str]":
         """The keys that begin with `prefix`, sorted."""
-        return sorted(key for key in self._index if key.startswith(prefix))
+        keys = [key for key in self._index if key.startswith(prefix) and key not in self._held]
+        keys.extend([key for key in self._held if key.startswith(prefix) and self._held[key] is not None])
+        return sorted(keys)
+
+    def is_held(self, key: str) -> bool:
+        """Whether the value of a key, or that it is gone, is in memory only."""
+        return key in self._held
 
     def put(self, key: str, value: bytes) -> None:
         """Set one key: durable when it returns."""
         self.put_all([(key, value)])
 
     def remove(self, key: str) -> None:
-        if key in self._index:
+        if key in self._index or key in self._held:
             self.put_all([(key, None)])
 
     def put_all(self, changes: "list[tuple[str, bytes | None]]") -> None:
@@ -99,16 +119,31 @@ class Store:
         """
         body = _batch(changes)
         try:
-            if not self._end_is_sure or (self._end + len(body) > self._segment_bytes and self._end > 2 * self._live_bytes):
-                self._compact()
-            self._end_is_sure = False
-            end = self._append(_name(self._generation), self._end, body)
+            for key in sorted(self._held):
+                self._write(_batch([(key, self._held[key])]))
+                del self._held[key]
+            self._write(body)
         except DeviceError as error:
+            self.refusal = FULL if error.cause == FULL else NOT_WRITABLE
             raise StoreError("medium", str(error))
-        self._end_is_sure = True
-        offset = self._end + _FRAME_BYTES
-        self._end = end
-        self._apply(body, offset)
+        self.refusal = ""
+
+    def keep(self, changes: "list[tuple[str, bytes | None]]") -> bool:
+        """As `put_all`; but what the medium refuses is held in memory until it takes it. Whether it was written. Without changes: try
+        whether it takes anything. How much is held is the caller's to bound. Raises StoreError 'too_large'.
+        """
+        try:
+            self.put_all(changes)
+        except StoreError as error:
+            if error.code != "medium":
+                raise
+            for key, value in changes:
+                if value is None and key not in self._index:
+                    self._held.pop(key, None)
+                else:
+                    self._held[key] = value
+            return False
+        return True
 
     def verify(self) -> int:
         """Read every record of the segment again: the number of places that have rotted. If there are any, what opening would still find is
@@ -163,7 +198,7 @@ class Store:
                 self._generation = generation
                 for other in generations:
                     if other != generation:
-                        self._storage.remove(_name(other))
+                        self._give_back(other)  # one that a read-only medium keeps is in nobody's way
                 return
         # A power cut while the very first segment was made leaves it alone and incomplete: nothing was ever stored.
         if generations == [1] and self._storage.size(_name(1)) < _EMPTY_BYTES:
@@ -251,6 +286,17 @@ class Store:
 
     # Writing.
 
+    def _write(self, body: bytes) -> None:
+        """One batch. Raises DeviceError."""
+        if not self._end_is_sure or (self._end + len(body) > self._segment_bytes and self._end > 2 * self._live_bytes):
+            self._compact()
+        self._end_is_sure = False
+        end = self._append(_name(self._generation), self._end, body)
+        self._end_is_sure = True
+        offset = self._end + _FRAME_BYTES
+        self._end = end
+        self._apply(body, offset)
+
     def _append(self, name: str, offset: int, body: bytes) -> int:
         """Write one record at `offset`, the end of the segment; gives the new end."""
         self._storage.append(name, struct.pack(">HI", len(body), _crc(body, offset)) + body)
@@ -261,9 +307,20 @@ class Store:
         # If this fails, a next generation may be complete already: nothing may be added to this one, which it would hide.
         self._end_is_sure = False
         old = self._generation
-        self._write_segment(old + 1)
+        try:
+            self._write_segment(old + 1)
+        except DeviceError:
+            self._give_back(old + 1)
+            raise
         self._end_is_sure = True
         self._storage.remove(_name(old))
+
+    def _give_back(self, generation: int) -> None:
+        """The room that an unfinished segment takes: on a full medium others need it, too."""
+        try:
+            self._storage.remove(_name(generation))
+        except DeviceError:
+            pass  # it is removed before the next attempt
 
     def _write_segment(self, generation: int) -> None:
         name = _name(generation)

@@ -1,12 +1,18 @@
-"""The terminal as the agent keeps it: its state, and what follows from each event, persisted before anything else happens."""
+"""The terminal as the agent keeps it: its state, and what follows from each event, persisted before anything else happens.
+
+A store that refuses to be written changes no state; but it silences nobody: what is true all the same goes on from memory, and is sent.
+"""
+
+import os
 
 from firmware_agent import VERSION
 from firmware_agent.messages.cbor import CborError, decode, encode
 from firmware_agent.messages.cose import key_id, sign
-from firmware_agent.messages.outbox import Outbox
+from firmware_agent.messages.outbox import KEY_BOOT_COUNT, Outbox
 from firmware_agent.messages.schema import LINK_ONLINE, topic
 from firmware_agent.state.machine import FUNCTION_TESTS, SEND_APPLICATION, SEND_STATE, Booted, State, reduce
-from hal.clock import TRUST_NONE
+from firmware_agent.store import StoreError
+from hal.clock import TRUST_NONE, TRUST_SET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,13 +22,16 @@ if TYPE_CHECKING:
     from firmware_agent.messages.schema import Claims
     from firmware_agent.state.machine import Event
     from firmware_agent.store import Store
+    from hal.clock import Clock
     from hal.hal import Hal
 
 KEY_STATE = "state"
-KEY_BOOT_COUNT = "boot"
 KEY_HIGHEST = "highest"  # highest sequence accepted from the acquirer
 KEY_REPORT = "report"  # the last self-test's report as it was queued, for a slip, a code or a file at any later time
 KEY_WALL = "wall"  # the last time known from a signed source: the clock's floor
+
+STORAGE_AGAIN_MS = 15000  # while the store refuses, it is tried again so often
+SEQUENCES_A_SECOND = 4  # of an uncounted boot: more than a terminal has to say
 
 
 class Terminal:
@@ -34,17 +43,20 @@ class Terminal:
         self.identity = identity
         self.log = log
         self.boot_count = _number(store, KEY_BOOT_COUNT)
-        self.outbox = Outbox(store, identity.terminal, self.boot_count)
+        place = _place(hal.clock, _number(store, KEY_WALL)) if store.is_held(KEY_BOOT_COUNT) else 0
+        self.outbox = Outbox(store, identity.terminal, self.boot_count, place)
         self.state = load_state(store)
         self.changes_seen = 0  # grows with each change of state, so that a page knows when it is out of date
         self.connection = 0  # number of the connection to the broker, as the state message tells it
         self.online = False
         self.link_cause = ""  # why the last connection failed, as LinkError.cause tells it
+        self.storage_refusal = ""  # why the store refuses to be written, as it was told; '' when it does not
+        self._storage_again_ms = 0
 
     @staticmethod
     def count_boot(store: "Store") -> None:
-        """The first thing that a boot does."""
-        store.put(KEY_BOOT_COUNT, encode(_number(store, KEY_BOOT_COUNT) + 1))
+        """The first thing that a boot does. Each place that rotted may have cost a boot its record."""
+        store.keep([(KEY_BOOT_COUNT, encode(_number(store, KEY_BOOT_COUNT) + 1 + store.damaged))])
 
     @property
     def wall_s(self) -> int:
@@ -72,7 +84,7 @@ class Terminal:
         changes: "list[tuple[str, bytes | None]] | None" = None,
     ) -> None:
         """Take events into the state. The new state, the messages that it makes due, further messages of the caller's, and further changes
-        to the store are one write: after a power cut all of it happened, or nothing.
+        to the store are one write: after a power cut all of it happened, or nothing. Raises StoreError: nothing happened.
         """
         state = self.state
         due: list[str] = []
@@ -85,14 +97,9 @@ class Terminal:
             outgoing.append(("application", _application_body(state)))
         if SEND_STATE in due:
             outgoing.append(("state", self.state_body(state)))
-        writes = list(changes or [])
+        writes = (changes or []) + self._queued(outgoing)
         if changed:
             writes.append((KEY_STATE, encode(state.to_list())))
-        queued = self.outbox.changes(outgoing, self.wall_s)
-        for (kind, _), (_, entry) in zip(outgoing, queued):  # noqa: B905  the entries come first, in the order of the messages
-            if kind == "report":
-                writes.append((KEY_REPORT, entry))
-        writes.extend(queued)
         if writes:
             self.store.put_all(writes)
         if changed:
@@ -100,9 +107,58 @@ class Terminal:
             self.state = state
             self.changes_seen += 1
 
+    def tell(
+        self,
+        messages: "list[tuple[str, dict[str, object]]]",
+        events: "list[Event] | None" = None,
+        changes: "list[tuple[str, bytes | None]] | None" = None,
+    ) -> bool:
+        """As `apply`; but the messages, and the further changes to the store, are true whether the state may change or not: where the store
+        refuses to be written they go on from memory, and only the events have not happened. Whether it was written.
+        """
+        try:
+            self.apply(events or [], messages, changes)
+        except StoreError as error:
+            if error.code != "medium":
+                raise
+            self.store.keep((changes or []) + self._queued(messages))
+            self.outbox.bound_held()
+            return False
+        return True
+
     def send(self, kind: str, body: "dict[str, object]") -> None:
-        """Queue one message."""
-        self.apply([], [(kind, body)])
+        """Queue one message, in memory if need be."""
+        self.tell([(kind, body)])
+
+    def _queued(self, messages: "list[tuple[str, dict[str, object]]]") -> "list[tuple[str, bytes | None]]":
+        queued = self.outbox.changes(messages, self.wall_s)
+        reports: list[tuple[str, bytes | None]] = []
+        for (kind, _), (_, entry) in zip(messages, queued):  # noqa: B905  the entries come first, in the order of the messages
+            if kind == "report":
+                reports.append((KEY_REPORT, entry))
+        return reports + queued
+
+    def watch_storage(self) -> None:
+        """To be called often. Say it, once, when the store has begun to refuse what is written, and when it takes it again; while it
+        refuses, try it from time to time.
+        """
+        now_ms = self.hal.clock.monotonic_ms()
+        if now_ms < self._storage_again_ms:
+            return
+        store = self.store
+        if self.storage_refusal:
+            store.keep([])
+        if store.refusal != self.storage_refusal:
+            self.storage_refusal = store.refusal
+            self.changes_seen += 1
+            if store.refusal:
+                self.log("storage refuses: %s; reports go on from memory" % store.refusal)
+                self.send("event", {"name": "storage_refuses", "detail": store.refusal + ": reports go on from memory"})
+            else:
+                self.log("storage works again")
+                self.send("event", {"name": "storage_works"})
+        if self.storage_refusal:
+            self._storage_again_ms = now_ms + STORAGE_AGAIN_MS
 
     def last_report(self) -> "Claims | None":
         """The report of the last self-test, sent or not; None where none is kept that this version can read."""
@@ -165,3 +221,12 @@ def _number(store: "Store", key: str) -> int:
     record = store.get(key)
     value = decode(record) if record is not None else 0
     return value if isinstance(value, int) else 0
+
+
+def _place(clock: "Clock", known_s: int) -> int:
+    """Where among its sequences a boot begins that could not be counted: further on than the one before it, by the time that has passed
+    since the last time known. Without the time of day anywhere: all that can be had then is not to begin where another one did.
+    """
+    if clock.trust == TRUST_SET and clock.wall_s() >= known_s:
+        return (clock.wall_s() - known_s) * SEQUENCES_A_SECOND
+    return int.from_bytes(os.urandom(4), "big")

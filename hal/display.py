@@ -5,8 +5,12 @@ Level 1: `width_px`, `height_px`; `fill(colour)`; `draw_bitmap(x_px, y_px, width
   multiples of 8. Colours are 0xRRGGBB; a display with fewer draws the nearest, and one of a single colour lights the lighter one of ink and
   paper. Outside the display: E_ILLEGAL.
 Level 2: `set_backlight(on)`.
+A display that has characters of its own (a text terminal) has besides, at any level, `columns`, `rows`, `draw_row(row, text, ink, paper)`:
+  pages are then drawn as text, one row after the other, and its pixels serve for pictures. `columns` counts narrow characters, a wide one
+  takes two, as in the font; rows count from 0 at the top; what is left of a row is paper, and what does not fit is cut. No character of a
+  text does anything but be seen. Outside the display: E_ILLEGAL. Its size may change at any time.
 Drawing is synchronous and bounded by the bus. A driver keeps no copy of the screen, unless its controller takes several rows of pixels in a
-byte and cannot be read: then one bit for each pixel.
+byte and cannot be read: then one bit for each pixel. A text terminal, whose characters hold two, keeps their colours.
 """
 
 from hal.contract import Contract
@@ -23,15 +27,24 @@ if TYPE_CHECKING:
     class Display(Protocol):
         level: int
         enabled: bool
-        width_px: int
-        height_px: int
 
+        @property
+        def width_px(self) -> int: ...
+        @property
+        def height_px(self) -> int: ...
         def fill(self, colour: int) -> None: ...
         def draw_bitmap(
             self, x_px: int, y_px: int, width_px: int, height_px: int, bits: "bytes | bytearray | memoryview", ink: int, paper: int
         ) -> None: ...
         # set_backlight(self, on: bool) -> None: at level 2 only
         async def check_health(self, level: int = 1) -> Health: ...
+
+    class TextDisplay(Display, Protocol):
+        @property
+        def columns(self) -> int: ...
+        @property
+        def rows(self) -> int: ...
+        def draw_row(self, row: int, text: str, ink: int, paper: int) -> None: ...
 
 
 def check_bitmap(

@@ -70,15 +70,22 @@ class MosquittoBroker:
     """mosquitto as a subprocess. folder: a working folder of its own, kept sessions and messages lie there.
 
     acquirer: the common name of the acquirer's certificate, and its part of the topics; server: another certificate than
-    the one that is issued here for localhost.
+    the one that is issued here for localhost; listen: the address on which it does.
     """
 
     def __init__(
-        self, folder: Path, authority: TestAuthority, acquirer: str, server: Credential | None = None, program: str = "mosquitto"
+        self,
+        folder: Path,
+        authority: TestAuthority,
+        acquirer: str,
+        server: Credential | None = None,
+        program: str = "mosquitto",
+        listen: str = HOST,
     ) -> None:
         self._folder = folder
         self._acquirer = acquirer
         self._program = program
+        self._listen = listen
         self._files = _Files(folder, authority, server or authority.server())
         self._process: asyncio.subprocess.Process | None = None
         self.port = 0
@@ -86,7 +93,7 @@ class MosquittoBroker:
     async def start(self) -> None:
         """Start, and wait until it listens. The port stays the same when it is started again. Raises BrokerFailure."""
         self.port = self.port or free_port()
-        config = self._write_config()
+        config = self.write_config()
         log = self._folder / "mosquitto.log"
         try:
             with log.open("wb") as output:
@@ -123,7 +130,8 @@ class MosquittoBroker:
         await self.stop()
         await self.start()
 
-    def _write_config(self) -> Path:
+    def write_config(self) -> Path:
+        """All that `mosquitto -c` needs, in its folder; gives the path of its configuration."""
         # A '%u' whose name holds '+', '#' or '/' is refused by mosquitto itself.
         rules = [f"pattern write {schema.topic(self._acquirer, '%u', leaf)}" for leaf in UP]
         rules += [f"pattern read {schema.topic(self._acquirer, '%u', leaf)}" for leaf in DOWN]
@@ -135,7 +143,7 @@ class MosquittoBroker:
         acl.chmod(0o600)
         config = self._folder / "mosquitto.conf"
         lines = [
-            f"listener {self.port} {HOST}",
+            f"listener {self.port} {self._listen}",
             f"cafile {self._files.authority}",
             f"certfile {self._files.certificate}",
             f"keyfile {self._files.key}",

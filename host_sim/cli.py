@@ -14,13 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from firmware_agent.texts import LANGUAGES
+from host_sim import trial
 from host_sim.boards import boards
 from host_sim.brokers import BrokerFailure
 from host_sim.fault_matrix import run_matrix
 from host_sim.junit import junit_xml
 from host_sim.scenario import ScenarioError, load
 from host_sim.story import BROKERS, Outcome, Story
-from host_sim.terminal import RUNTIMES, TerminalFailure, micropython_binary
+from host_sim.terminal import RUNTIMES, TerminalFailure, check_runtime, runtime_of
 from host_sim.verify import VerifyError, verify_and_print
 
 GOOD, FAILED, WRONG_USAGE = 0, 1, 2
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="run a scenario without a window", description=_run.__doc__)
     run.add_argument("scenario", type=Path, metavar="SCENARIO", help="a scenario file (see docs/simulation.md)")
-    run.add_argument("--runtime", choices=RUNTIMES, default="micropython", help="what the agent runs on (default: %(default)s)")
+    run.add_argument("--runtime", choices=RUNTIMES, help="what the agent runs on (default: what the board is made for)")
     run.add_argument("--board", choices=boards(), help="default: as the scenario says")
     run.add_argument("--lang", choices=LANGUAGES, help="language of the screens; default: as the scenario says")
     run.add_argument("--broker", choices=BROKERS, default="embedded", help="default: %(default)s")
@@ -53,16 +54,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     check.add_argument("--json", action="store_true", help="print one JSON document and nothing else on stdout")
     faults = commands.add_parser("faults", help="run the fault matrix: what the self-test says of each fault", description=_faults.__doc__)
     faults.add_argument("--board", choices=boards(), default="esp32s3_counter", help="default: %(default)s")
-    faults.add_argument("--runtime", choices=RUNTIMES, default="micropython", help="what the agent runs on (default: %(default)s)")
+    faults.add_argument("--runtime", choices=RUNTIMES, help="what the agent runs on (default: what the board is made for)")
     faults.add_argument("--only", default="*", metavar="PATTERN", help="faults whose id matches, as 'printer.*' (default: all)")
     faults.add_argument("--clean-runs", type=_count, default=200, metavar="N", help="runs of a sound terminal (default: %(default)s)")
     faults.add_argument("--jobs", type=_count, default=4, metavar="N", help="terminals at the same time (default: %(default)s)")
     faults.add_argument("--seed", type=int, default=1, help="of all that is random (default: %(default)s)")
     faults.add_argument("--json", action="store_true", help="print one JSON document and nothing else on stdout")
+    trial.add_commands(commands)
     options = parser.parse_args(arguments)
+    own = {"run": _run, "verify": _verify, "faults": _faults}
     try:
-        return {"run": _run, "verify": _verify, "faults": _faults}[options.command](options)
-    except (ScenarioError, BrokerFailure, TerminalFailure, VerifyError) as error:
+        if options.command in own:
+            return own[options.command](options)
+        return GOOD if trial.carry_out(options) else FAILED
+    except (ScenarioError, BrokerFailure, TerminalFailure, VerifyError, trial.OfficeError) as error:
         print(f"reinstate: {error}", file=sys.stderr)
         return WRONG_USAGE
     except KeyboardInterrupt:
@@ -72,8 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     """Run a scenario: a broker, an acquirer and one terminal; tells each step as it happens and ends with a summary."""
     scenario = load(options.scenario)
-    if options.runtime == "micropython":
-        micropython_binary()
+    board = options.board or scenario.board
+    runtime = options.runtime or runtime_of(board)
+    check_runtime(board, runtime)
     began = time.monotonic()
     out = sys.stderr if options.json else sys.stdout
 
@@ -88,8 +94,8 @@ def _run(options: argparse.Namespace) -> int:
         story = Story(
             scenario,
             Path(folder),
-            board=options.board or scenario.board,
-            runtime=options.runtime,
+            board=board,
+            runtime=runtime,
             language=options.lang or scenario.language,
             broker=options.broker,
             tell=tell,
@@ -115,13 +121,13 @@ def _faults(options: argparse.Namespace) -> int:
     """Switch on each fault that the chip models of a board list, one terminal each, and compare what its self-test finds. Exit code 1: a
     fault was not found, fewer than 98 of 100 were put down to the right component, or a sound terminal was complained of.
     """
-    if options.runtime == "micropython":
-        micropython_binary()
+    runtime = options.runtime or runtime_of(options.board)
+    check_runtime(options.board, runtime)
     out = sys.stderr if options.json else sys.stdout
     matrix = asyncio.run(
         run_matrix(
             options.board,
-            options.runtime,
+            runtime,
             options.only,
             options.clean_runs,
             max(1, options.jobs),

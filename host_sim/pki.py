@@ -1,4 +1,4 @@
-"""Certificates for tests and the desktop: an authority of our own, made when it is needed, never kept."""
+"""Certificates for tests and the desktop: an authority of our own, made when it is needed."""
 
 from __future__ import annotations
 
@@ -58,6 +58,25 @@ class TestAuthority:
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         builder = builder.add_extension(_key_usage(authority=True), critical=True)
         self._certificate = builder.sign(self._key, hashes.SHA256())
+
+    @classmethod
+    def loaded(cls, pem: bytes) -> TestAuthority:
+        """The authority that `saved` gave. Raises ValueError."""
+        authority = cls.__new__(cls)
+        key = serialization.load_pem_private_key(pem, None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise ValueError("not a key on an elliptic curve")
+        authority._key = key
+        authority._certificate = x509.load_pem_x509_certificate(pem)
+        authority._name = authority._certificate.subject
+        return authority
+
+    def saved(self) -> bytes:
+        """Private key and certificate, PEM: for the folder of a trial."""
+        key = self._key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+        )
+        return key + self.certificate_pem
 
     @property
     def certificate_der(self) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from firmware_agent.identity.der import ec_private_key
 from firmware_agent.identity.identity import KEY_IDENTITY, Identity
 from firmware_agent.identity.technician import EXTERNAL_AAD, badge_payload, set_pin
@@ -15,6 +17,9 @@ from hal.drivers.software_key import SoftwareKey
 from hal.hal import Hal
 from host_sim.acquirer.acquirer import Acquirer
 from host_sim.pki import TestAuthority
+
+if TYPE_CHECKING:
+    from hal.secure_element import SecureElement
 
 SLOT = 0
 BROKER_HOST = "broker.acq1.example"  # that the bench's DNS server knows (host_sim/chips/wifi.py)
@@ -53,13 +58,18 @@ async def provision(
     store = Store(hal.storage)
     store.open()
     store.put(KEY_IDENTITY, identity.encoded())
-    store.put(KEY_STATE, encode(_commissioned(hal).to_list()))
     kept = Settings(store)
     for name, value in settings.items():
         kept.set(name, value)
+    await commission(hal, store, element, pin)
+    acquirer.enrol(terminal, public_key)
+
+
+async def commission(hal: Hal, store: Store, element: SecureElement, pin: str) -> None:
+    """What the installer does at last: each function test that the devices allow, and the technician's PIN. element: for random numbers."""
+    store.put(KEY_STATE, encode(_commissioned(hal).to_list()))
     if pin:
         await set_pin(store, element, hal.clock, pin)
-    acquirer.enrol(terminal, public_key)
 
 
 async def issue_badge(

@@ -19,20 +19,16 @@ from firmware_agent.messages.schema import topic
 from firmware_agent.screens.font import Font
 from firmware_agent.selftest.report import from_list
 from firmware_agent.texts import load as load_texts
-from hal.drivers.file_storage import FileStorage
-from hal.drivers.software_key import SoftwareKey
-from hal.drivers.system_clock import SystemClock
-from hal.files import Files
 from host_sim.acquirer.acquirer import SLOT, Account, Acquirer, running
+from host_sim.acquirer.equipment import software_element, started_clock
 from host_sim.brokers import EmbeddedBroker, MosquittoBroker
 from host_sim.chips.cards import BadgeCard, Card, MuteCard, NoPpseCard, PaymentCard, StrictLeCard
 from host_sim.chips.faces import Breakable
 from host_sim.pki import TestAuthority
-from host_sim.platform import RealTime
-from host_sim.provision import issue_badge, provision
+from host_sim.provision import issue_badge
 from host_sim.reading import UNREADABLE, joined, more_of_picture
 from host_sim.scenario import Scenario, Step
-from host_sim.terminal import DesktopTerminal, TerminalFailure
+from host_sim.terminal import TerminalFailure, desktop_terminal
 from host_sim.uplink import Uplink
 
 ACQUIRER = "acq1"
@@ -179,40 +175,43 @@ class Story:
     @contextlib.asynccontextmanager
     async def world(self) -> AsyncIterator[None]:
         """Broker, uplink, acquirer and a provisioned terminal that is still off."""
+        async with contextlib.AsyncExitStack() as begun:
+            await self._set_up(begun)
+            async with running(self.acquirer, self._acquirer_link()) as self._acquirer_task:
+                yield
+
+    async def _set_up(self, begun: contextlib.AsyncExitStack) -> None:
+        """begun: ends what was begun, in the opposite order."""
         await self.broker.start()
-        uplink = Uplink(self.broker.port, self._authority)
+        begun.push_async_callback(self.broker.stop)
+        uplink = self.uplink = Uplink(self.broker.port, self._authority)
         await uplink.start()
-        self.uplink = uplink
-        self.clock = await _started_clock()
+        begun.push_async_callback(uplink.stop)
+        self.clock = await started_clock()
         (self._folder / "acquirer").mkdir()
         element = self._acquirer_element = await software_element(self._folder / "acquirer")
         public_key = await element.generate_key(SLOT)
         self.acquirer = Acquirer(ACQUIRER, self._authority, element, public_key, self.clock.wall_s, self._acquirer_told)
         uplink.on_acquirer.append(self.acquirer.hang)
-        self.terminal = DesktopTerminal(self._board, self._runtime, self._folder / "terminal", self._terminal_said)
-        wifi: Any = self.terminal.bench.chips["network"]
+        self.terminal = desktop_terminal(self._board, self._runtime, self._folder / "terminal", self._terminal_said)
+        begun.push_async_callback(self.terminal.take_down)
+        await self.terminal.set_up()
+        wifi: Any = self.terminal.chips["network"]
         wifi.ssid, wifi.password = SSID, PASSWORD
         # Sockets are the host's own: what the air does not carry is cut on the way to the broker.
         wifi.on_link.append(lambda carries: uplink.restore() if carries else uplink.cut())
-        await provision(
-            self.terminal.hal(), TERMINAL, self.acquirer, self._authority, uplink.port, SETTINGS | {"language": self._language}, PIN
+        await self.terminal.provision(
+            TERMINAL, self.acquirer, self._authority, uplink.port, SETTINGS | {"language": self._language}, PIN
         )
         self.terminal.seal(await self.acquirer.firmware_manifest(self.terminal.device))
         self.acquirer.enrol(NEIGHBOUR, public_key)
         self.account: Account = self.acquirer.accounts[TERMINAL]
         self._first_public_key = self.account.public_key
-        try:
-            async with running(self.acquirer, self._acquirer_link()) as self._acquirer_task:
-                yield
-        finally:
-            await self.terminal.power_off()
-            await uplink.stop()
-            await self.broker.stop()
 
     @property
     def breakable(self) -> Mapping[str, Breakable]:
         """All that can be broken: of the terminal, its wires by the board's names, and the way to the acquirer."""
-        return {**self.terminal.breakable, **self.terminal.bench.buses, "uplink": self.uplink}
+        return {**self.terminal.breakable, "uplink": self.uplink}
 
     def _acquirer_link(self) -> MqttPahoLink:
         credential = self._authority.client(ACQUIRER)
@@ -286,14 +285,14 @@ class Story:
         self._tell("network", f"uplink: {what}")
 
     async def _do_press(self, key: str) -> None:
-        keypad: Any = self.terminal.bench.chips["keypad"]
+        keypad: Any = self.terminal.chips["keypad"]
         if key not in keypad.keys:
             raise StepFailed(f"no key {key!r}; there are: {', '.join(keypad.keys)}")
         keypad.tap(key)
         self._tell("person", f"presses {key}")
 
     async def _do_card(self, kind: str) -> None:
-        reader: Any = self.terminal.bench.chips["card_reader"]
+        reader: Any = self.terminal.chips["card_reader"]
         reader.insert_card(await self._badge(kind) if kind.startswith("badge") else CARDS[kind]())
         self._tell("person", f"holds a card to the reader ({kind})")
 
@@ -314,11 +313,11 @@ class Story:
         return BadgeCard(badge, private_key)
 
     async def _do_remove_card(self, _: str) -> None:
-        reader: Any = self.terminal.bench.chips["card_reader"]
+        reader: Any = self.terminal.chips["card_reader"]
         reader.remove_card()
 
     async def _do_code(self, text: str) -> None:
-        scanner: Any = self.terminal.bench.chips["scanner"]
+        scanner: Any = self.terminal.chips["scanner"]
         scanner.present(text)
         self._tell("person", f"holds code {text} before the scanner")
 
@@ -424,7 +423,7 @@ class Story:
         self._seen_screens.append((name, screen))
         self._tell("display", " | ".join(screen[:3]))
         if self._pictures is not None:
-            display: Any = self.terminal.bench.chips["display"]
+            display: Any = self.terminal.chips["display"]
             self._pictures.mkdir(parents=True, exist_ok=True)
             display.picture().save(self._pictures / f"{len(self._seen_screens):02}-{name}.png")
 
@@ -441,12 +440,12 @@ class Story:
 
     def _more(self) -> tuple[bool, bool]:
         """Whether the page goes on above and below what is seen."""
-        display: Any = self.terminal.bench.chips["display"]
+        display: Any = self.terminal.chips["display"]
         return more_of_picture(display.picture(), self._font)
 
     async def _scrolled(self, key: str) -> bool:
         """A person taps the key, and looks whether the page moves: on a page that only waits, it does not."""
-        chips: Any = self.terminal.bench.chips
+        chips: Any = self.terminal.chips
         drawn = chips["display"].frames_changed
         chips["keypad"].tap(key)
         with contextlib.suppress(TimeoutError):
@@ -459,7 +458,7 @@ class Story:
 
     async def _drawn(self) -> None:
         """Until the display has stood still for a while: a page is drawn row by row."""
-        display: Any = self.terminal.bench.chips["display"]
+        display: Any = self.terminal.chips["display"]
         drawn = -1
         while drawn != display.frames_changed:
             drawn = display.frames_changed
@@ -473,7 +472,7 @@ class Story:
         )
         self._tell("printer", " | ".join(self._slip_text()))
         if self._pictures is not None:
-            printer: Any = self.terminal.bench.chips["printer"]
+            printer: Any = self.terminal.chips["printer"]
             printer.last_slip().picture().save(self._pictures / f"{len(self._seen_screens):02}-slip.png")
 
     async def _do_expect_export(self, form: str) -> None:
@@ -547,7 +546,7 @@ class Story:
     def _slip_text(self) -> list[str]:
         """What is no text is told as one picture."""
         lines: list[str] = []
-        for line in self.terminal.slip() if "printer" in self.terminal.bench.chips else []:
+        for line in self.terminal.slip() if "printer" in self.terminal.chips else []:
             if UNREADABLE not in line:
                 lines.append(line)
             elif lines[-1:] != [PICTURE]:
@@ -565,32 +564,3 @@ def export_of(lines: list[str], form: str) -> str:
 def _squeezed(text: str) -> str:
     """Without blanks: where a text was wrapped does not matter."""
     return "".join(text.split())
-
-
-async def _started_clock() -> SystemClock:
-    """This machine's clock behind the contract, for what runs on the acquirer's side."""
-    real_time = RealTime()
-    clock = SystemClock(real_time, _HostRtc(), real_time.sleep_ms)
-    clock.open()
-    clock.claim()
-    await clock.enable()
-    return clock
-
-
-class _HostRtc:
-    """The host's clock with the call of machine.RTC that is used."""
-
-    def datetime(self) -> tuple[int, int, int, int, int, int, int, int]:
-        now = time.gmtime()
-        return (now.tm_year, now.tm_mon, now.tm_mday, now.tm_wday, now.tm_hour, now.tm_min, now.tm_sec, 0)
-
-
-async def software_element(folder: Path) -> SoftwareKey:
-    """Keys in files in that folder, ready to sign."""
-    storage = FileStorage(Files(str(folder)))
-    element = SoftwareKey(storage)
-    for device in (storage, element):
-        device.open()
-        device.claim()
-        await device.enable()
-    return element

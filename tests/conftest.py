@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from host_sim.terminal import TerminalFailure, micropython_binary
+from host_sim.microcontroller import micropython_binary
+from host_sim.terminal import TerminalFailure
 
 # program -> where it may be besides PATH
 PLACES = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from host_sim.terminal import micropython_binary
+from host_sim.microcontroller import micropython_binary
 
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "tests" / "core"

@@ -60,6 +60,7 @@ REFUSAL_TEXTS = {
     "replayed": "its sequence is not higher than the highest accepted so far",
     "expired": "it has expired by the terminal's clock; with a clock that is not set nothing has expired",
     "unknown_action": "the action, reason or status does not exist, or the credentials are not for what was applied for",
+    "not_kept": "the terminal's memory cannot be written: it is full, or broken",
 }
 
 # The key of RFC 6979, appendix A.2.5: public, so good for an example and for nothing else.
@@ -297,7 +298,7 @@ def _receipts() -> Iterator[str]:
         f"""Each message that arrives on one of the terminal's topics is answered by a receipt. Its `result` is `{RESULT_GOOD}`, or
         the ISO 20022 TerminalManagementActionResult of the refusal. A message that was refused changed nothing. A message that
         arrives again after it was accepted is answered with `replayed`; `of` names it, and `highest` tells that it was taken
-        before."""
+        before. What was refused as `not_kept` is worth sending anew, as a new message, after the event `storage_works`."""
     )
     yield ""
     yield from _table(

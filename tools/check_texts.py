@@ -25,7 +25,7 @@ from firmware_agent.flows.function_test_flow import tests_due_page  # noqa: E402
 from firmware_agent.flows.recovery_flow import recovery_page  # noqa: E402
 from firmware_agent.flows.safe_mode_pages import safe_mode_page  # noqa: E402
 from firmware_agent.flows.selftest_pages import degraded_page, progress_page, result_page  # noqa: E402
-from firmware_agent.flows.status_pages import idle_page, out_of_order_page, restored_page, suspended_page  # noqa: E402
+from firmware_agent.flows.status_pages import idle_page, not_done_page, out_of_order_page, restored_page, suspended_page  # noqa: E402
 from firmware_agent.identity.technician import REFUSALS, WAIT, WRONG_PIN, Technician  # noqa: E402
 from firmware_agent.links.link import CAUSE_DATE  # noqa: E402
 from firmware_agent.screens.font import Font  # noqa: E402
@@ -45,6 +45,7 @@ from firmware_agent.state.machine import (  # noqa: E402
     State,
 )
 from firmware_agent.state.reasons import ACTOR_HOST, ACTOR_POI, REASON_KINDS, Reason  # noqa: E402
+from firmware_agent.store import FULL, NOT_WRITABLE  # noqa: E402
 from firmware_agent.texts import LANGUAGES, Texts, load  # noqa: E402
 from firmware_agent.texts.en import TEXTS as ENGLISH  # noqa: E402
 from firmware_agent.texts.zh_cn import TEXTS as CHINESE  # noqa: E402
@@ -87,6 +88,7 @@ COMPUTED: dict[str, tuple[str, ...]] = {
     "phase.": tuple(id + part for id, _ in phase_ids().values() for part in ("", ".purpose", ".steps", ".verify")),
     "refused.": tuple(refusal for refusal in REFUSALS if refusal not in (WAIT, WRONG_PIN)),
     "technician.choice.": tuple("123456789"),
+    "warning.storage_": (FULL, NOT_WRITABLE),
 }
 
 # Texts that are written and that no page shows yet. A text leaves this list with the code that shows it.
@@ -286,6 +288,7 @@ def fullest_pages(texts: Texts) -> Iterator[Page]:
     yield degraded_page(texts, "warning.storage", plan, results)
     yield degraded_page(texts, "warning.not_provisioned", plan, results)
     yield restored_page(texts)
+    yield not_done_page(texts)
     for cause in (CAUSE_BOOT_LOOP, CAUSE_BROWNOUT):
         guard: Any = SimpleNamespace(cause=cause, crashes=10, power_losses=10, link_failed=True, last_crash=LONGEST["detail"])
         yield safe_mode_page(texts, guard, [])  # with results it is a technician's, who may scroll
@@ -350,6 +353,7 @@ def _terminal(code: str, actor: str) -> Any:
         identity=SimpleNamespace(terminal=LONGEST["terminal"]),
         online=False,
         link_cause=CAUSE_DATE,
+        storage_refusal=NOT_WRITABLE,
         state=state,
         hal=SimpleNamespace(clock=SimpleNamespace(trust=TRUST_NONE)),
     )

@@ -5,11 +5,12 @@ import asyncio
 from firmware_agent.flows.function_test_flow import function_test_flow, tests_due_page
 from firmware_agent.flows.recovery_flow import KEY_BACK, recovery_answer, recovery_page
 from firmware_agent.flows.selftest_flow import selftest_flow, subject_at
-from firmware_agent.flows.status_pages import idle_page, out_of_order_page, restored_page, suspended_page
+from firmware_agent.flows.status_pages import idle_page, not_done_page, out_of_order_page, restored_page, suspended_page
 from firmware_agent.selftest.plans import DAILY, DEVICE, POWER_ON, plan_phases
 from firmware_agent.selftest.run import interrupted_plans
 from firmware_agent.state.machine import COMMISSIONING, IN_SERVICE, OUT_OF_ORDER, PROBATION, RECOVERING, RecoveryStarted
 from firmware_agent.state.reasons import ACTOR_POI
+from firmware_agent.store import StoreError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from firmware_agent.terminal import Terminal
 
 KEY_MENU = "help"  # opens the device menu on the pages that stand for long
-RESULT_SHOWN_MS = 60000  # a self-test's result that nobody answers gives way
+RESULT_SHOWN_MS = 60000  # a self-test's result, or a warning, that nobody answers gives way
 
 
 class Counter:
@@ -58,11 +59,14 @@ class Counter:
                 self._asked_for = ""
                 await self._self_test(plan_name)
             else:
-                await self._one_page()
+                try:
+                    await self._one_page()
+                except StoreError as error:
+                    self._terminal.log("not done: %s" % error)
+                    await self._ask_for_a_while(not_done_page(self._ui.texts))
 
     async def _self_test(self, plan_name: str, phases: "list[Phase] | None" = None) -> None:
         """Run it, and let the person run again what did not pass."""
-        hal = self._terminal.hal
         while True:
             self._running = plan_name
             page, again = await selftest_flow(self._subject, self._ui, plan_name, phases)
@@ -70,9 +74,7 @@ class Counter:
             self.ready.set()
             if not again:
                 return
-            self._look()
-            self._give_way_ms = hal.clock.monotonic_ms() + RESULT_SHOWN_MS
-            if await self._ui.ask(page, self._given_way) != "2":
+            if await self._ask_for_a_while(page) != "2":
                 return
             phases = again
 
@@ -145,6 +147,11 @@ class Counter:
 
     def _outdated(self) -> bool:
         return bool(self._asked_for) or self._seen != self._terminal.changes_seen
+
+    async def _ask_for_a_while(self, page: "Page") -> str:
+        self._look()
+        self._give_way_ms = self._terminal.hal.clock.monotonic_ms() + RESULT_SHOWN_MS
+        return await self._ui.ask(page, self._given_way)
 
     def _given_way(self) -> bool:
         return self._outdated() or self._terminal.hal.clock.monotonic_ms() >= self._give_way_ms

@@ -1,5 +1,6 @@
 """The function tests with their pages: each test that is due, one after the other, until it passes or the person leaves it for later."""
 
+from firmware_agent.flows.status_pages import not_done_page
 from firmware_agent.screens.page import Page
 from firmware_agent.selftest.engine import run_phase
 from firmware_agent.selftest.phases import PASS
@@ -36,7 +37,8 @@ async def function_test_flow(terminal: "Terminal", ui: "Ui", subject: "Subject",
         body["cause"] = result.cause
     terminal.log("function test %s %s %s" % (test, result.outcome, result.cause or "-"))
     passed = result.outcome == PASS
-    terminal.apply([FunctionTestPassed(test)] if passed else [], [("test", body)])
+    if not terminal.tell([("test", body)], [FunctionTestPassed(test)] if passed else []) and passed:
+        await ui.ask(not_done_page(texts), outdated)
     if not passed:
         await ui.ask(_failed_page(texts, test), outdated)
 

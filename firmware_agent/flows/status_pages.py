@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from firmware_agent.texts import Texts
 
 
+def storage_lines(texts: "Texts", terminal: "Terminal") -> "list[str]":
+    """What a person has to know while the store refuses to be written: nothing can be changed here until that is mended."""
+    if not terminal.storage_refusal:
+        return []
+    return [texts.get("warning.storage_" + terminal.storage_refusal)]
+
+
 def idle_page(texts: "Texts", terminal: "Terminal", settings: "Settings") -> Page:
     lines = [
         texts.get("idle.ready"),
@@ -25,6 +32,7 @@ def idle_page(texts: "Texts", terminal: "Terminal", settings: "Settings") -> Pag
         lines.append(texts.get("warning.certificate_date" if terminal.link_cause == CAUSE_DATE else "link.offline_hint"))
     if terminal.hal.clock.trust == TRUST_NONE:
         lines.append(texts.get("warning.clock"))
+    lines.extend(storage_lines(texts, terminal))
     if terminal.state.mode == PROBATION and terminal.state.probation_until:
         lines.append(texts.get("idle.probation", until=local_time(terminal.state.probation_until, settings.utc_offset_min)))
     return Page("idle", texts.get("idle.title"), lines, tone="good")
@@ -41,12 +49,24 @@ def restored_page(texts: "Texts") -> Page:
     )
 
 
+def not_done_page(texts: "Texts") -> Page:
+    """What was to happen could not be written, so it did not happen."""
+    return Page(
+        "not_done",
+        texts.get("not_done.title"),
+        [texts.get("not_done.text")],
+        [("1", texts.get("not_done.choice.1"))],
+        texts.get("hint.choose"),
+        "alert",
+    )
+
+
 def suspended_page(texts: "Texts", terminal: "Terminal", settings: "Settings") -> Page:
     reasons = terminal.state.reasons
     lines = reason_lines(texts, reasons[0], settings)
     if len(reasons) > 1:
         lines.append(texts.get("suspended.more", count=len(reasons) - 1))
-    lines.append(texts.get("customer.apology"))
+    lines.extend(storage_lines(texts, terminal) or [texts.get("customer.apology")])  # a small display has room for one of them
     choices = [("1", texts.get("suspended.choice.1")), ("2", texts.get("suspended.choice.2"))]
     return Page("suspended", texts.get("suspended.title"), lines, choices, texts.get("hint.choose"), "alert")
 
@@ -57,6 +77,7 @@ def out_of_order_page(texts: "Texts", terminal: "Terminal", settings: "Settings"
         texts.get("out_of_order.todo", line=settings.get("service_line")),
         texts.get("out_of_order.lift"),
     ]
+    lines.extend(storage_lines(texts, terminal))
     return Page("out_of_order", texts.get("out_of_order.title"), lines, tone="alert")
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _SCROLL = {"up": -1, "down": 1}
 KEY_WAIT_MS = 100  # how often a page looks whether it is out of date
+REDRAW_MS = 2000  # how often a display that failed is tried again: it may have been plugged in
 
 
 class Ui:
@@ -26,16 +27,24 @@ class Ui:
         self._clock = hal.clock
         self._keypad = hal.keypad
         font = Font()
-        self._view = PageView(hal.display, font) if hal.display is not None and hal.display.enabled else None
+        self._display = hal.display
+        self._view = PageView(hal.display, font) if hal.display is not None else None
+        self._missed_ms = -1  # when the page that is asked could not be drawn; -1: it is drawn
         self.slips = SlipPrinter(hal.printer, font) if hal.printer is not None else None
 
     def show(self, page: "Page") -> None:
         """Draw the page. A display that fails is the self-test's to find: the terminal goes on without it."""
-        if self._view is not None:
+        missed, self._missed_ms = self._missed_ms >= 0, -1
+        if self._view is None or self._display is None:
+            return
+        if self._display.enabled:
             try:
                 self._view.draw(page)
+                return
             except DeviceError as error:
-                self._log("display %s" % error)
+                if not missed:
+                    self._log("display %s" % error)
+        self._missed_ms = self._clock.monotonic_ms()
 
     async def ask(self, page: "Page", outdated: "Callable[[], bool]", further_keys: "tuple[str, ...]" = ()) -> str:
         """Show the page until one of its choices, or of the further keys, is pressed: that key; '' when it is out of date before.
@@ -46,6 +55,8 @@ class Ui:
         keys = [choice[0] for choice in page.choices]
         keys.extend(further_keys)
         while not outdated():
+            if self._missed_ms >= 0 and self._clock.monotonic_ms() - self._missed_ms >= REDRAW_MS:
+                self.show(page)
             if self._keypad is not None and self._keypad.enabled:
                 key = await self._keypad.read(KEY_WAIT_MS)
                 if key in keys:
@@ -57,7 +68,7 @@ class Ui:
         return ""
 
     def _scroll(self, step: int) -> None:
-        if self._view is not None:
+        if self._view is not None and self._missed_ms < 0:
             try:
                 self._view.scroll(step)
             except DeviceError as error:

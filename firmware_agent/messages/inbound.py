@@ -38,6 +38,7 @@ REFUSALS = {
     "unknown_kind": "NSUP",
     "critical_field": "NSUP",
     "unknown_action": "NSUP",
+    "not_kept": "OVER",
 }
 
 

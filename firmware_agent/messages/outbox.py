@@ -2,6 +2,10 @@
 
 An entry is the message's claims without a signature. It is signed when it is sent, by the key that is valid then, so that re-registration
 strands nothing. Sequence and boot count are fixed when it is queued: the acquirer drops duplicates by them.
+
+Each boot has sequences of its own, so that none is ever used twice though none is written down: only the boot is counted, once. A boot that
+the store refused to count has the count of the next one, and the first half of that boot's sequences; it begins at a place in it where no
+other uncounted boot is likely to begin (docs/decisions/0014-full-storage.md).
 """
 
 from firmware_agent.messages.cbor import decode, encode
@@ -12,20 +16,25 @@ if TYPE_CHECKING:
     from firmware_agent.store import Store
 
 PREFIX = "out."
-KEY_SEQUENCE = "sequence"
+KEY_BOOT_COUNT = "boot"
 KEY_DROPPED = "dropped"
+
+SEQUENCES = 10**8  # of each boot: read in decimal, a sequence begins with the boot count
+UNCOUNTED = SEQUENCES // 2  # the first of them, for a boot that could not be counted
+HELD_BYTES = 8192  # of entries that wait in memory, because the store refuses them
 
 
 class Outbox:
-    """store: open; capacity: entries kept at most, save that what is queued at once is never torn apart: the oldest gives way, and is
-    counted.
+    """store: open; boot_count: as the store was given it to keep; place: where an uncounted boot begins, any number; capacity: entries kept
+    at most, save that what is queued at once is never torn apart: the oldest gives way, and is counted.
     """
 
-    def __init__(self, store: "Store", terminal: str, boot_count: int, capacity: int = 64) -> None:
+    def __init__(self, store: "Store", terminal: str, boot_count: int, place: int = 0, capacity: int = 64) -> None:
         self._store = store
         self._terminal = terminal
         self._boot_count = boot_count
         self._capacity = capacity
+        self._sequence = boot_count * SEQUENCES + place % UNCOUNTED  # the last one taken
 
     @property
     def dropped(self) -> int:
@@ -42,12 +51,12 @@ class Outbox:
         wall_s: 0 when the clock cannot be trusted. Raises SchemaError for a body that does not keep to the schema.
         """
         changes: list[tuple[str, bytes | None]] = []
-        sequence = self._number(KEY_SEQUENCE)
         for name, body in messages:
-            sequence += 1
             kind = kind_named(name)
-            entry = [kind.number, sequence, self._boot_count, wall_s, encode_body(kind, body)]
-            changes.append((PREFIX + "%08x" % sequence, encode(entry)))
+            fields = encode_body(kind, body)
+            sequence = self.next_sequence()
+            entry = [kind.number, sequence, self._boot_count, wall_s, fields]
+            changes.append((PREFIX + "%015d" % sequence, encode(entry)))
         if not changes:
             return changes
         excess = len(self.waiting()) + len(changes) - self._capacity
@@ -55,14 +64,26 @@ class Outbox:
             gone = self._giving_way(excess)
             changes.extend([(key, None) for key in gone])
             changes.append((KEY_DROPPED, encode(self.dropped + len(gone))))
-        changes.append((KEY_SEQUENCE, encode(sequence)))
+        if self._number(KEY_BOOT_COUNT) != self._boot_count:  # the record of it rotted, and an older one counts
+            changes.append((KEY_BOOT_COUNT, encode(self._boot_count)))
         return changes
 
     def next_sequence(self) -> int:
-        """A sequence for a message that is sent at once and not queued: taken, and durable."""
-        sequence = self._number(KEY_SEQUENCE) + 1
-        self._store.put(KEY_SEQUENCE, encode(sequence))
-        return sequence
+        """A sequence that was never used, and never will be again."""
+        first = self._boot_count * SEQUENCES + (0 if self._store.is_held(KEY_BOOT_COUNT) else UNCOUNTED)
+        self._sequence = max(self._sequence, first) + 1
+        return self._sequence
+
+    def bound_held(self) -> None:
+        """Let the oldest give way of what waits in memory, until the rest fits into HELD_BYTES; the newest stays."""
+        held = [key for key in self.waiting() if self._store.is_held(key)]
+        sizes = [len(self._store.get(key) or b"") for key in held]
+        total = sum(sizes)
+        for key, size in zip(held[:-1], sizes):  # noqa: B905  MicroPython's zip has no strict
+            if total <= HELD_BYTES:
+                break
+            self.discard(key)
+            total -= size
 
     def waiting(self) -> "list[str]":
         """The keys of what is queued, in order."""
@@ -84,12 +105,12 @@ class Outbox:
         return claims
 
     def remove(self, key: str) -> None:
-        """The broker has it, or a newer message says the same."""
-        self._store.remove(key)
+        """The broker has it, or a newer message says the same. Where the store refuses to forget it, it is sent again after a power cut."""
+        self._store.keep([(key, None)])
 
     def discard(self, key: str) -> None:
-        """It can never be sent: counted with what gave way."""
-        self._store.put_all([(key, None), (KEY_DROPPED, encode(self.dropped + 1))])
+        """It can never be sent, or there is no room for it: counted with what gave way."""
+        self._store.keep([(key, None), (KEY_DROPPED, encode(self.dropped + 1))])
 
     def _giving_way(self, excess: int) -> "list[str]":
         """The oldest; but applications last, for a terminal whose application was lost would wait for its answer for ever."""

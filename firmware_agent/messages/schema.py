@@ -99,7 +99,13 @@ KINDS = (
         False,
         "Something that happened, told at once.",
         (
-            Field(1, "name", TEXT, True, "store_damaged, safe_mode, signed_on, sign_on_refused, technician_confirmed"),
+            Field(
+                1,
+                "name",
+                TEXT,
+                True,
+                "store_damaged, storage_refuses, storage_works, safe_mode, signed_on, sign_on_refused, technician_confirmed",
+            ),
             Field(2, "detail", TEXT, False, "one short sentence, without personal data"),
         ),
     ),
@@ -140,7 +146,7 @@ KINDS = (
         "Answer to every message from the acquirer.",
         (
             Field(1, "of", BYTES, True, "the first 16 bytes of SHA-256 over the message as received"),
-            Field(2, "result", TEXT, True, "ISO 20022 TerminalManagementActionResult: SUCC, SIGE, UKRF, FMTE, ACCD, NSUP, TIMO"),
+            Field(2, "result", TEXT, True, "ISO 20022 TerminalManagementActionResult: SUCC, or that of the refusal"),
             Field(3, "refusal", TEXT, False, "why it was refused, in one word"),
             Field(4, "sequence", UINT, False, "the message's sequence, where its signature was good"),
             Field(5, "highest", UINT, True, "highest sequence accepted so far"),

@@ -1,8 +1,8 @@
 """Draws a page on any display that keeps the contract of hal/display.py.
 
-The screen is divided into rows of equal height, each drawn whole from one strip of pixels: the title bar first, the body below it,
-the choices just above the footer, the footer last. A page of more rows than the display has is shown through a window that scrolls over
-them; marks in the right margin say that there is more above or below.
+The screen is divided into rows of equal height, each drawn whole, from one strip of pixels or as characters that the display has itself:
+the title bar first, the body below it, the choices just above the footer, the footer last. A page of more rows than the display has is
+shown through a window that scrolls over them; marks in the right margin say that there is more above or below.
 """
 
 from firmware_agent.screens.font import HEIGHT_PX, NARROW_PX
@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from firmware_agent.screens.font import Font
     from firmware_agent.screens.page import Page
-    from hal.display import Display
+    from hal.display import Display, TextDisplay
 
 MARGIN_PX = 8
 MORE_ABOVE = "▲"
@@ -45,9 +45,11 @@ def row_tops(height_px: int, row_px: int) -> "list[int]":
     return tops
 
 
-def lay_out(page: "Page", width_px: int, height_px: int, font: "Font") -> "tuple[int, list[tuple[int, str]]]":
+def lay_out(
+    page: "Page", width_px: int, height_px: int, font: "Font", heights_px: "tuple[int, ...]" = ()
+) -> "tuple[int, list[tuple[int, str]]]":
     """The height of a row, and kind and text of each row from the top: as many rows as the display has, with as much air between the lines
-    as the page fits with; or more, where it does not fit.
+    as the page fits with; or more, where it does not fit. heights_px: that a row may have, where not `row_heights_px` says it.
     """
     text_px = width_px - 2 * MARGIN_PX
 
@@ -61,7 +63,7 @@ def lay_out(page: "Page", width_px: int, height_px: int, font: "Font") -> "tuple
     for key, label in page.choices:
         below.extend(rows_of(CHOICE, key + " " + label))
     footer = rows_of(FOOTER, page.footer) if page.footer else []
-    for row_px in row_heights_px(height_px):
+    for row_px in heights_px or row_heights_px(height_px):
         count = height_px // row_px
         free = count - len(above) - len(below)
         if free >= len(footer):
@@ -72,14 +74,18 @@ def lay_out(page: "Page", width_px: int, height_px: int, font: "Font") -> "tuple
 
 
 class PageView:
-    """display: any that keeps the contract, of 48 x 48 pixels or more; holds one strip, a row of the display (800 bytes at 320 x 240), and
-    the text of the page that it shows.
+    """display: any that keeps the contract, of 48 x 48 pixels or more, or 6 columns and 3 rows of characters; holds one strip, a row of the
+    display (800 bytes at 320 x 240), and the page that it shows with its text.
     """
 
     def __init__(self, display: "Display", font: "Font") -> None:
         self._display = display
         self._font = font
-        self._strip = bytearray(display.width_px // 8 * row_heights_px(display.height_px)[0])
+        self._characters: TextDisplay | None = display if hasattr(display, "draw_row") else None  # type: ignore[assignment]
+        self._size_px = (0, 0)
+        self._strip = bytearray()
+        self._measure()  # now, while a microcontroller's memory is in one piece
+        self._page: Page | None = None
         self._row_px = HEIGHT_PX
         self._rows: list[tuple[int, str]] = []
         self._accent = 0
@@ -87,26 +93,47 @@ class PageView:
 
     def draw(self, page: "Page") -> None:
         """Show `page` from its top. Raises DeviceError as the display does."""
-        self._row_px, self._rows = lay_out(page, self._display.width_px, self._display.height_px, self._font)
+        self._measure()
+        heights_px = (HEIGHT_PX,) if self._characters is not None else ()
+        self._row_px, self._rows = lay_out(page, self._size_px[0], self._size_px[1], self._font, heights_px)
+        self._page = page
         self._accent = _ACCENTS[page.tone]
         self._top = 0
         self._draw_window()
 
     def scroll(self, step: int) -> None:
         """Go on to the rows that are not seen yet: 1 those below, -1 those above. One row stays, for the eye to go on from.
-        Nothing where there are none. Raises DeviceError as the display does.
+        Nothing where there are none. A page on a display that has another size now begins at its top again. Raises DeviceError as the
+        display does.
         """
-        count = self._display.height_px // self._row_px
+        if self._page is not None and self._measure():
+            self.draw(self._page)
+            return
+        count = self._size_px[1] // self._row_px
         top = max(0, min(self._top + step * (count - 1), len(self._rows) - count))
         if top != self._top:
             self._top = top
             self._draw_window()
 
+    def _measure(self) -> bool:
+        """Take over the size of the display; whether it is another one."""
+        characters = self._characters
+        if characters is not None:
+            size_px = (characters.columns * NARROW_PX, characters.rows * HEIGHT_PX)
+        else:
+            size_px = (self._display.width_px, self._display.height_px)
+        if size_px == self._size_px:
+            return False
+        self._size_px = size_px
+        if characters is None:
+            self._strip = bytearray(size_px[0] // 8 * row_heights_px(size_px[1])[0])
+        return True
+
     def _draw_window(self) -> None:
         accent = self._accent
         looks = {TITLE: (_PAPER, accent), BODY: (_INK, _PAPER), CHOICE: (accent, _PAPER), FOOTER: (_INK, _FOOTER_PAPER)}
         row_px = self._row_px
-        tops = row_tops(self._display.height_px, row_px)
+        tops = row_tops(self._size_px[1], row_px)
         gap_top = tops[-2] + row_px
         if gap_top < tops[-1]:  # the rest of the height, which is no whole row
             self._draw_row(gap_top, tops[-1] - gap_top, "", "", _INK, _PAPER)
@@ -121,15 +148,23 @@ class PageView:
             self._draw_row(tops[index], row_px, text, mark, ink, paper)
 
     def _draw_row(self, y_px: int, row_px: int, text: str, mark: str, ink: int, paper: int) -> None:
+        if self._characters is not None:
+            self._characters.draw_row(y_px // row_px, self._line(text, mark), ink, paper)
+            return
         strip = self._strip
         for index in range(len(strip)):
             strip[index] = 0
-        row_bytes = self._display.width_px // 8
+        row_bytes = self._size_px[0] // 8
         offset = (row_px - HEIGHT_PX) // 2 * row_bytes
         self._set_text(text, offset + MARGIN_PX // 8, row_bytes)
         self._set_text(mark, offset + row_bytes - 1, row_bytes)
         bits = memoryview(strip)[: row_bytes * row_px]
-        self._display.draw_bitmap(0, y_px, self._display.width_px, row_px, bits, ink, paper)
+        self._display.draw_bitmap(0, y_px, self._size_px[0], row_px, bits, ink, paper)
+
+    def _line(self, text: str, mark: str) -> str:
+        """The characters of a row, where the strip of pixels would have them."""
+        text = " " * (MARGIN_PX // NARROW_PX) + text
+        return text + " " * ((self._size_px[0] - MARGIN_PX - self._font.width_px(text)) // NARROW_PX) + mark
 
     def _set_text(self, text: str, column: int, row_bytes: int) -> None:
         """Glyphs into the strip, from the byte `column` of its first row of glyphs on."""

@@ -94,6 +94,10 @@ async def press_keys(subject: "Subject") -> Health:
         pressed += 1
         if key in left:
             left.remove(key)
+    if left:  # one that was unplugged meanwhile has no dead keys
+        health: Health = await keypad.check_health()
+        if health.cause == "unplugged":
+            return health
     if not pressed:
         return not_answered("keypad")
     if left:

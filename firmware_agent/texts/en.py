@@ -308,6 +308,9 @@ TEXTS = {
     "restored.title": "Back in service",
     "restored.text": "The terminal takes payments again. Thank you for your patience.",
     "restored.choice.1": "Continue",
+    "not_done.title": "Not done",
+    "not_done.text": "The terminal could not store this, so it was not done. Please try again, or call a technician.",
+    "not_done.choice.1": "Continue",
     "out_of_order.title": "Out of order",
     "out_of_order.text": "A security check failed. This terminal takes no payments and keeps its keys locked.",
     "out_of_order.todo": "Please do not open it. Call the acquirer: %(line)s",
@@ -317,6 +320,8 @@ TEXTS = {
     # Warnings
     "warning.title": "Please note",
     "warning.storage": "The storage has an error. Records may be lost. Please call a technician.",
+    "warning.storage_full": "Storage full: call a technician.",
+    "warning.storage_not_writable": "Storage read-only: call a technician.",
     "warning.not_provisioned": "This terminal is not set up. Please call the acquirer.",
     "warning.clock": "The clock is not set. Times shown may be wrong until the acquirer has set it.",
     "warning.certificate_date": "The secure connection failed because of the date. Please check the clock, or call the acquirer.",

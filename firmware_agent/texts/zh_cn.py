@@ -308,6 +308,9 @@ TEXTS = {
     "restored.title": "已恢复营业",
     "restored.text": "终端可以正常收款。感谢您的耐心等待。",
     "restored.choice.1": "继续",
+    "not_done.title": "未执行",
+    "not_done.text": "终端无法保存此操作，因此未执行。请重试，或联系技术人员。",
+    "not_done.choice.1": "继续",
     "out_of_order.title": "终端已锁定",
     "out_of_order.text": "安全检查未通过。本终端停止收款，密钥已锁定。",
     "out_of_order.todo": "请勿拆机，并联系支付机构：%(line)s",
@@ -317,6 +320,8 @@ TEXTS = {
     # Warnings
     "warning.title": "请注意",
     "warning.storage": "存储器出错，记录可能丢失。请联系技术人员。",
+    "warning.storage_full": "存储已满，请联系技术人员。",
+    "warning.storage_not_writable": "存储无法写入，请联系技术人员。",
     "warning.not_provisioned": "终端尚未初始化，请联系支付机构。",
     "warning.clock": "时钟未设置。支付机构校时前，显示的时间可能有误。",
     "warning.certificate_date": "因日期问题无法建立安全连接。请检查时钟，或联系支付机构。",

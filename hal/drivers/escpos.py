@@ -1,4 +1,4 @@
-"""Receipt printer that speaks ESC/POS over a serial line. Contract: hal/printer.py, level 3."""
+"""Receipt printers that speak ESC/POS: the protocol over any line, and the printer on a UART. Contract: hal/printer.py, level 3."""
 
 from hal.device import HEALTH_FAIL, HEALTH_NOT_RUN, HEALTH_SUCCESS, Device, Health
 from hal.drivers.serial_line import SerialLine
@@ -18,20 +18,27 @@ from hal.printer import PrinterStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Protocol
 
     from hal.clock import Clock
 
+    class Line(Protocol):
+        """As SerialLine: what does not get through in time raises DeviceError; a read gives -1 when nothing came by then."""
+
+        async def write(self, data: bytes | bytearray | memoryview, timeout_ms: int) -> None: ...
+        async def read_byte(self, until_ms: int) -> int: ...
+
 # Epson ESC/POS application programming guide: commands and the bits of the DLE EOT answers.
 _INITIALISE = b"\x1b@"
-_CUT = b"\x1dV\x42\x00"  # GS V 66 0: feed to the cutter and cut
+CUT = b"\x1dV\x42\x00"  # GS V 66 0: feed to the cutter and cut
+FEED = b"\x1bd"  # ESC d n: lines
 _ANSWER_MASK = 0x93  # an answer to DLE EOT is 0xx1xx10: the only bytes from a printer with these bits
 _ANSWER_FIXED = 0x12
 _QUERIES = (1, 2, 3, 4)  # of DLE EOT: printer, cause of being off-line, error, paper
 _XON = 0x11
 _XOFF = 0x13
 
-_ANSWER_MS = 150  # a real-time answer comes within a few ms of the query; cheap controllers take up to 100 ms
+ANSWER_MS = 150  # a real-time answer comes within a few ms of the query; cheap controllers take up to 100 ms
 _HOLD_MS = 10000  # how long a printer may hold the line (XOFF, a full buffer) while it prints what it has
 _QUIET_MS = 20
 _STRIP_ROWS = 24  # rows of a raster strip: 1,152 bytes at 384 dots, which any printer's 4 KB buffer takes
@@ -39,22 +46,32 @@ _TEST_LINE = "PRINTER TEST 0123456789\n"
 _TEST_FEED_LINES = 3
 
 
-class EscposPrinter(Device):
-    """uart: MicroPython's UART calls, timeout=0; width_dots: of the print head, a multiple of 8; columns: of font A; answers_status: the
-    board knows that its printer answers DLE EOT 1..4, so that silence is a failure.
+class EscposDevice(Device):
+    """width_dots: of the print head, a multiple of 8; columns: of font A; answers_status: the board knows that its printer answers
+    DLE EOT 1..4, so that silence is a failure; cut: the command that ends a slip; answer_ms: how long an answer may take.
     """
 
     kind = "printer"
-    part = "escpos"
     level = 3
 
-    def __init__(self, uart: "Any", width_dots: int, columns: int, clock: "Clock", answers_status: bool = False) -> None:
+    def __init__(
+        self,
+        line: "Line",
+        width_dots: int,
+        columns: int,
+        clock: "Clock",
+        answers_status: bool = False,
+        cut: bytes = CUT,
+        answer_ms: int = ANSWER_MS,
+    ) -> None:
         super().__init__()
         self.width_dots = width_dots
         self.columns = columns
+        self._line = line
         self._clock = clock
-        self._line = SerialLine(uart, clock, self.kind, "offline")  # only printing waits for the printer, a query never does
         self._answers_status = answers_status
+        self._cut = cut
+        self._answer_ms = answer_ms
         self._held = False  # the printer has sent XOFF and not yet XON
         self._answered: tuple[int, ...] = _QUERIES  # the queries that the last round got answers to: the others only cost time
         self._answers: dict[int, int] = {}  # of the last round: query -> answer
@@ -76,7 +93,7 @@ class EscposPrinter(Device):
         if not 0 <= lines <= 255:
             raise DeviceError(E_ILLEGAL, self.kind, "feed of %d lines" % lines)
         await self._require_ready()
-        await self._send(b"\x1bd" + bytes([lines]))
+        await self._send(FEED + bytes([lines]))
 
     async def print_bitmap(self, width_dots: int, height_dots: int, bits: "bytes | bytearray | memoryview") -> None:
         """Print a bitmap, bits as in hal.display, as GS v 0 raster in strips of 24 rows.
@@ -97,7 +114,7 @@ class EscposPrinter(Device):
     async def cut(self) -> None:
         """Feed to the cutter and cut. Raises as print_text."""
         await self._require_ready()
-        await self._send(_CUT)
+        await self._send(self._cut)
 
     async def status(self) -> PrinterStatus:
         """Ask with DLE EOT 1..4. All None when the printer answers nothing, or what it answers is garbled."""
@@ -108,9 +125,9 @@ class EscposPrinter(Device):
 
     async def _bring_up(self) -> None:
         """A printer may wait for the rest of a strip that a crash cut off: zeros fill it, and mean nothing elsewhere."""
+        await self._receive_waiting()
         self._held = False
         self._answered = _QUERIES
-        self._line.drain()
         row = bytes(self.width_dots // 8)
         for _ in range(_STRIP_ROWS):
             await self._line.write(row, _HOLD_MS)
@@ -121,7 +138,7 @@ class EscposPrinter(Device):
         before = await self._judge()
         if level == CH_INTERNAL or before.outcome == HEALTH_FAIL:
             return before
-        await self._send(_TEST_LINE.encode() + b"\x1bd" + bytes([_TEST_FEED_LINES]))
+        await self._send(_TEST_LINE.encode() + FEED + bytes([_TEST_FEED_LINES]))
         after = await self._judge()
         if before.outcome == HEALTH_SUCCESS and not self._answered and not self._garbled:
             return Health(HEALTH_FAIL, self.kind, "no_answer", E_NOHARDWARE, 0, "stopped answering when it was to print")
@@ -167,9 +184,9 @@ class EscposPrinter(Device):
 
     async def _ask(self, number: int) -> int:
         """The answer to DLE EOT `number`; -1 when none came in time. Skips all that is no such answer."""
-        self._receive_waiting()
-        await self._line.write(bytes([0x10, 0x04, number]), _ANSWER_MS)
-        until_ms = self._clock.monotonic_ms() + _ANSWER_MS
+        await self._receive_waiting()
+        await self._line.write(bytes([0x10, 0x04, number]), self._answer_ms)
+        until_ms = self._clock.monotonic_ms() + self._answer_ms
         while True:
             byte = await self._line.read_byte(until_ms)
             if byte < 0 or byte & _ANSWER_MASK == _ANSWER_FIXED:
@@ -210,7 +227,7 @@ class EscposPrinter(Device):
 
     async def _send(self, data: "bytes | bytearray | memoryview") -> None:
         """Write, holding while the printer holds. Raises E_TIMEOUT when it holds for longer than a receipt takes."""
-        self._receive_waiting()
+        await self._receive_waiting()
         until_ms = self._clock.monotonic_ms() + _HOLD_MS
         while self._held:
             byte = await self._line.read_byte(until_ms)
@@ -223,13 +240,13 @@ class EscposPrinter(Device):
         if _holds_query(data):
             # Printers obey DLE EOT inside raster data too: the answer must not be taken for one to the next query.
             await self._clock.sleep_ms(_QUIET_MS)
-            self._receive_waiting()
+            await self._receive_waiting()
 
-    def _receive_waiting(self) -> None:
+    async def _receive_waiting(self) -> None:
         """Look through what came unasked: XON and XOFF count, answers and automatic status do not."""
         garbled = self._garbled
         for _ in range(4096):
-            byte = self._line.take_byte()
+            byte = await self._line.read_byte(0)  # what has come already, and no more
             if byte < 0:
                 break
             self._note(byte)
@@ -243,6 +260,16 @@ class EscposPrinter(Device):
             self._held = False
         elif byte & 0x80 or byte & 0x11 == 0x11:
             self._garbled = True
+
+
+class EscposPrinter(EscposDevice):
+    """uart: MicroPython's UART calls, timeout=0; the others as EscposDevice has them."""
+
+    part = "escpos"
+
+    def __init__(self, uart: "Any", width_dots: int, columns: int, clock: "Clock", answers_status: bool = False) -> None:
+        line = SerialLine(uart, clock, self.kind, "offline")  # only printing waits for the printer, a query never does
+        super().__init__(line, width_dots, columns, clock, answers_status)
 
 
 def _printable(character: str) -> int:

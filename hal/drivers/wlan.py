@@ -4,7 +4,7 @@ import asyncio
 
 from hal.device import HEALTH_FAIL, HEALTH_NOT_RUN, HEALTH_SUCCESS, Device, Health
 from hal.errors import E_FAILURE, E_ILLEGAL, E_NOEXIST, E_NOHARDWARE, E_OFFLINE, E_TIMEOUT, DeviceError
-from hal.network import CONTRACT
+from hal.network import CONTRACT, is_numeric
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -157,9 +157,3 @@ class Wlan(Device):
             code, cause, detail = self._refusals.get(self._station.status(), self._failure)
             return Health(HEALTH_FAIL, self.kind, cause, code, detail=detail)
         return Health(HEALTH_SUCCESS, self.kind, measurements={"signal_dbm": self.signal_dbm()})
-
-
-def is_numeric(host: str) -> bool:
-    """Whether it is an IPv4 address and not a name."""
-    parts = host.split(".")
-    return len(parts) == 4 and all([part.isdigit() and len(part) <= 3 and int(part) <= 255 for part in parts])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from firmware_agent.identity.enrolment import Credentials, EnrolmentError, Request
 from firmware_agent.links.link import LinkError, Message
 from firmware_agent.messages.cbor import CborError, decode, encode
 from firmware_agent.messages.cose import CoseError, key_id, parse, sign, verify
@@ -19,7 +20,7 @@ from firmware_agent.messages.schema import KINDS, LINK_LOST, UP, Claims, SchemaE
 from firmware_agent.state.machine import REVIEW_APPROVED
 from hal.drivers.software_key import SoftwareKey
 from host_sim.firmware import signed_manifest
-from host_sim.pki import TestAuthority
+from host_sim.pki import Credential, TestAuthority
 
 if TYPE_CHECKING:
     from firmware_agent.links.link import Link
@@ -28,6 +29,7 @@ SLOT = 0
 ORDER_LIFETIME_S = 24 * 3600
 ANSWER_TIMEOUT_MS = 10000
 RECONNECT_S = 1
+CANCEL_AGAIN_S = 0.2
 RESEND_S = 5  # a broker may lose a session, and with it what it had acknowledged
 SEEN_SEQUENCES = 1024  # how far back duplicates are recognised, per terminal
 
@@ -125,6 +127,22 @@ class Acquirer:
         self.accounts[terminal] = account
         return account
 
+    def grant(self, request: bytes, terminal: str, broker: tuple[str, int, str], settings: dict[str, str]) -> Credentials:
+        """The credentials that answer a terminal's first request, which is enrolled by them. broker: host, port, name in its certificate.
+
+        Raises EnrolmentError for a request that cannot be granted.
+        """
+        asked = Request.decoded(request)
+        try:
+            certificate = self._authority.client_from_request(asked.request, terminal)
+            transport = self._authority.client(terminal, asked.transport_key)
+        except ValueError as error:
+            raise EnrolmentError(f"the request cannot be granted: {error}") from error
+        account = self.accounts.get(terminal) or self.enrol(terminal, b"")
+        account.public_key, account.next_public_key = _raw_key(certificate), b""
+        certificates = (certificate.certificate_der, transport.certificate_der, self._authority.certificate_der)
+        return Credentials(terminal, self.name, *certificates, [self.public_key], *broker, settings)
+
     def hang(self, on: bool) -> None:
         """It takes no message and sends none, as a process that hangs with its connection open; or it goes on, with what came meanwhile."""
         if on:
@@ -172,6 +190,11 @@ class Acquirer:
             self._link = None
             with contextlib.suppress(LinkError):
                 await link.disconnect()
+
+    async def changed(self) -> None:
+        """Until something is verified or refused."""
+        async with self._changed:
+            await self._changed.wait()
 
     async def wait_until(self, holds: Callable[[], bool], timeout_s: float) -> None:
         """Until `holds()` after something was verified or refused. Raises TimeoutError."""
@@ -337,9 +360,7 @@ class Acquirer:
             transport = self._authority.client(account.terminal, claims.octets("transport_key"))
         except ValueError as error:
             return await self._refuse(topic(self.name, account.terminal, claims.kind.leaf), f"request: {error}")
-        # An uncompressed point (SEC1) without its first byte is x || y.
-        point = certificate.certificate.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-        account.next_public_key = point[1:]
+        account.next_public_key = _raw_key(certificate)
         await self.send(
             "credentials",
             account.terminal,
@@ -350,6 +371,11 @@ class Acquirer:
             },
         )
         self._told(f"{account.terminal}: certificates issued for its new keys")
+
+
+def _raw_key(certificate: Credential) -> bytes:
+    """x || y: an uncompressed point (SEC1) without its first byte."""
+    return certificate.certificate.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
 
 
 def _summary(name: str, body: dict[str, Any]) -> str:
@@ -380,6 +406,8 @@ async def running(acquirer: Acquirer, link: Link) -> AsyncIterator[asyncio.Task[
         await acquirer.wait_until(lambda: acquirer.connected, ANSWER_TIMEOUT_MS / 1000)
         yield task
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        while not task.done():  # a wait whose time is over in the same turn takes a cancellation for its own
+            task.cancel()
+            await asyncio.wait([task], timeout=CANCEL_AGAIN_S)
+        if not task.cancelled():
+            task.result()

@@ -36,16 +36,8 @@ class FlashChip(Chip):
 
     def fault(self, name: str, on: bool = True) -> None:
         super().fault(name, on)
-        if name == "rotten" and on:
-            self.rot()
-
-    def rot(self) -> None:
-        """Change a byte in the middle of the largest file. Switching the fault off does not bring it back."""
-        files = sorted(self.folder.iterdir(), key=lambda file: file.stat().st_size) if self.folder is not None else []
-        if files:
-            content = bytearray(files[-1].read_bytes())
-            _change(content)
-            files[-1].write_bytes(content)
+        if name == "rotten" and on and self.folder is not None:
+            rot(self.folder)
 
     def admit(self, call: int) -> int:
         """What the medium says to a call (READ, APPEND, REMOVE): the bits that come out wrong in the last byte. Raises OSError."""
@@ -54,6 +46,15 @@ class FlashChip(Chip):
         if self.has("full") and call == APPEND:
             raise OSError(errno.ENOSPC, "No space left on device")
         return WRONG_BIT if self.has("weak_cells") and call == APPEND else 0
+
+
+def rot(folder: Path) -> None:
+    """Change a byte in the middle of the largest file of a terminal's memory. Switching the fault off does not bring it back."""
+    files = sorted((file for file in folder.iterdir() if file.is_file()), key=lambda file: file.stat().st_size)
+    if files:
+        content = bytearray(files[-1].read_bytes())
+        _change(content)
+        files[-1].write_bytes(content)
 
 
 def _change(content: bytearray) -> None:

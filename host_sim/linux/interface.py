@@ -21,9 +21,16 @@ class Interface(Chip):
     async def start(self) -> None:
         """Open the interface: what the machine has when the terminal is switched on."""
 
+    async def settled(self) -> None:
+        """Until what was switched shows at the interface. Raises OSError when it does not."""
+
     async def stop(self) -> None:
         """Close it; nothing of it is left running."""
 
     def section(self) -> dict[str, str | int | bool]:
         """The keys and values of its section in the terminal's configuration, without `part`."""
+        return {}
+
+    def environment(self) -> dict[str, str]:
+        """What the agent's process finds it by, where a library takes it from the environment."""
         return {}

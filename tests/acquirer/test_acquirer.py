@@ -16,8 +16,8 @@ from firmware_agent.messages.cose import key_id, parse, sign
 from firmware_agent.messages.schema import Claims, kind_named, topic
 from hal.drivers.software_key import SoftwareKey
 from host_sim.acquirer.acquirer import Account, Acquirer
+from host_sim.acquirer.equipment import software_element
 from host_sim.pki import TestAuthority
-from host_sim.story import software_element
 
 NOW_S = 1_800_000_000
 RECEIPT = {"of": bytes(16), "result": "SUCC", "highest": 1}

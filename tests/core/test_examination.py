@@ -20,7 +20,7 @@ from firmware_agent.selftest.phases import ABORTED, ERROR, FAIL, PASS, SKIP, TIM
 from firmware_agent.selftest.plans import phase_named
 from firmware_agent.selftest.subject import Subject
 from firmware_agent.texts import load
-from hal.device import Device
+from hal.device import HEALTH_FAIL, Device, Health
 from hal.errors import (
     E_EXTENDED,
     E_FAILURE,
@@ -105,6 +105,12 @@ class Keypad(Part):
         self.layout = ROWS
         self.bounces = 0
         self.closed = [()]  # the next of what `down` gives, and then the last
+        self.gone = False
+
+    async def _check_health(self, level):
+        if self.gone:
+            return Health(HEALTH_FAIL, "keypad", "unplugged", E_NOHARDWARE)
+        return Health(HEALTH_FAIL, "keypad", "key_stuck", E_FAILURE)  # which the internal check has told already
 
     def down(self):
         return self.closed.pop(0) if len(self.closed) > 1 else self.closed[0]
@@ -247,6 +253,14 @@ def test_a_key_that_never_comes_is_dead():
     assert pressed(without("1", "9")) == (FAIL, "key_dead", "1 9")
     assert pressed(without("1", "2", "4")) == (FAIL, "key_dead", "1 2 4")
     assert pressed(["5"]) == (FAIL, "key_dead", "1 2 3 4 6 7 8 9")
+
+
+def test_a_keypad_that_was_unplugged_meanwhile_has_no_dead_keys():
+    for keys in (["5"], []):
+        keypad = Keypad()
+        keypad.gone = True
+        result = Bench(keypad, keys=keys).run("keypad.keys")
+        assert (result.outcome, result.cause) == (FAIL, "unplugged")
 
 
 def test_a_row_of_which_no_key_comes_is_open():

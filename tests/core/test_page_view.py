@@ -7,7 +7,8 @@ from firmware_agent.screens.font import Font
 from firmware_agent.screens.page import TONES, Page
 from firmware_agent.screens.page_view import MORE_ABOVE, MORE_BELOW, PageView, lay_out
 from hal.display import CONTRACT
-from hal.errors import E_ILLEGAL, DeviceError
+from hal.errors import E_ILLEGAL, E_NOHARDWARE, DeviceError
+from tests.core.parts import Time, clock
 from tests.core.support import raises
 
 
@@ -335,3 +336,112 @@ def test_a_page_with_a_meaning_of_its_own_for_down_is_not_scrolled_by_it():
     page = Page("p", LONG.title, LONG.lines, [("down", "Next"), ("1", "Go")])
     assert _asked(page, ["down"]) == ("down", bytes(Small(page).display.bits))
     assert _asked(LONG, ["up"], ("up",))[0] == "up"
+
+
+class Loose(MemoryDisplay):
+    """A display whose plug is out while these pages are drawn, counted from 1."""
+
+    def __init__(self, first, last):
+        super().__init__(128, 64)
+        self.enabled = True
+        self.pages = 0
+        self._out = range(first, last + 1)
+
+    def draw_bitmap(self, x_px, y_px, width_px, height_px, bits, ink, paper):
+        if y_px == 0:
+            self.pages += 1
+            if self.pages in self._out:
+                raise DeviceError(E_NOHARDWARE, "display", "gone", cause="unplugged")
+        super().draw_bitmap(x_px, y_px, width_px, height_px, bits, ink, paper)
+
+
+def _shown_for(display, duration_ms):
+    """What a Ui says while it shows LONG on that display for so long."""
+    time = Time()
+    counter = Counter([])
+    counter.clock = clock(time)
+    counter.keypad = None
+    counter.display = display
+    lines = []
+    time.run(Ui(counter, None, lines.append).ask(LONG, lambda: counter.clock.monotonic_ms() >= duration_ms))
+    return lines
+
+
+def test_a_display_that_is_plugged_in_again_gets_the_page_and_its_loss_is_said_once():
+    display = Loose(1, 3)
+    assert _shown_for(display, 10000) == ["display display: E_NOHARDWARE: gone"]
+    assert display.pages == 4
+    assert bytes(display.bits) == bytes(Small(LONG).display.bits)
+
+
+def test_a_display_that_was_not_there_at_the_start_gets_the_page_when_it_is():
+    display = Loose(0, 0)
+    display.enabled = False
+    assert _shown_for(display, 5000) == [] and display.pages == 0
+    display.enabled = True
+    _shown_for(display, 5000)
+    assert display.pages == 1
+
+
+class CharacterDisplay:
+    """A display with characters of its own, of any size at any time; its pixels are for pictures alone."""
+
+    width_px = 16
+    height_px = 8
+
+    def __init__(self, columns, rows):
+        self.resize(columns, rows)
+
+    def resize(self, columns, rows):
+        self.columns = columns
+        self.rows = rows
+        self.lines = [None] * rows
+        self.papers = [None] * rows
+
+    def draw_bitmap(self, x_px, y_px, width_px, height_px, bits, ink, paper):
+        raise AssertionError("a page is text where there are characters")
+
+    def draw_row(self, row, text, ink, paper):
+        assert 0 <= row < self.rows
+        self.lines[row] = text
+        self.papers[row] = paper
+
+
+def test_a_page_on_a_display_with_characters_is_text_row_by_row():
+    display = CharacterDisplay(20, 6)
+    PageView(display, Font()).draw(Page("p", "终端已停用", ["Since\t今天", "停用原因：违规操作"], [("1", "继续")], "foot"))
+    assert [line.strip() for line in display.lines] == ["终端已停用", "Since         今天", "停用原因：违规操作", "", "1 继续", "foot"]
+    assert len(set(display.papers)) == 3
+
+
+def test_characters_are_scrolled_with_the_marks_in_the_last_column():
+    display = CharacterDisplay(16, 4)
+    view = PageView(display, Font())
+    view.draw(LONG)
+    assert display.lines == [" Terminal      ", " suspended     ", " Since: today  ", " 停用原因：违规" + MORE_BELOW]
+    view.scroll(1)
+    assert display.lines == [" 停用原因：违规" + MORE_ABOVE, " 操作          ", " 1 Start       ", " recovery      " + MORE_BELOW]
+
+
+def test_scrolling_on_a_display_of_another_size_begins_the_page_anew():
+    display = CharacterDisplay(16, 4)
+    view = PageView(display, Font())
+    view.draw(LONG)
+    view.scroll(1)
+    display.resize(30, 14)
+    view.scroll(-1)
+    rows = ["Terminal suspended", "Since: today", "停用原因：违规操作"] + [""] * 8 + ["1 Start recovery", "2 No", "foot"]
+    assert [line.strip() for line in display.lines] == rows
+    display.resize(30, 14)
+    view.scroll(1)
+    assert display.lines == [None] * 14, "all of it is seen"
+
+
+def test_a_page_is_drawn_on_a_display_that_is_larger_now():
+    display = MemoryDisplay(128, 64)
+    font = Font()
+    view = PageView(display, font)
+    view.draw(LONG)
+    display.__init__(320, 240)
+    view.draw(LONG)
+    assert display.has_text(font, "Terminal suspended", 8, 2) and None not in display.colours

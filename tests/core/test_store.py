@@ -3,7 +3,7 @@
 import struct
 from binascii import crc32
 
-from firmware_agent.store import MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES, Store, StoreError
+from firmware_agent.store import FULL, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES, NOT_WRITABLE, Store, StoreError
 from hal.errors import E_FAILURE, DeviceError
 from tests.core.parts import Flash, PowerCut
 from tests.core.support import raises
@@ -567,3 +567,143 @@ def test_rot_beside_a_torn_end_does_not_become_good():
     segment(flash)[bytes(segment(flash)).find(b"first")] ^= 1
     assert store.verify() == 1
     assert content(store) == {"b": b"second"} and content(opened(flash, 1000)) == {"b": b"second"}
+
+
+# What the medium refuses, and is kept all the same.
+
+
+def test_what_is_kept_reads_like_any_other_value_while_the_medium_refuses_it():
+    flash = Flash()
+    store = opened(flash)
+    store.put_all([("a", b"1"), ("b", b"2")])
+    before = Flash(flash.files)
+    flash.broken = True
+    assert not store.keep([("a", b"new"), ("b", None), ("c", b"3"), ("d", None)])
+    assert (store.get("a"), store.get("b"), store.get("c"), store.get("d")) == (b"new", None, b"3", None)
+    assert store.keys() == ["a", "c"]
+    assert [store.is_held(key) for key in ("a", "b", "c", "d")] == [True, True, True, False]
+    assert content(opened(flash)) == content(opened(before))  # which is all that a power cut leaves
+
+
+def test_what_is_strictly_put_is_refused_and_nothing_of_it_is_there():
+    flash = Flash()
+    store = opened(flash)
+    store.put("a", b"1")
+    flash.broken = True
+    store.keep([("b", b"kept")])
+    assert code_of(store.put_all, [("a", b"2"), ("b", b"2")]) == "medium"
+    assert code_of(store.remove, "a") == "medium" and code_of(store.remove, "b") == "medium"
+    assert content(store) == {"a": b"1", "b": b"kept"}
+
+
+def test_what_was_kept_is_written_before_the_next_change_that_the_medium_takes():
+    for then in ("put", "remove", "keep"):
+        flash = Flash()
+        store = opened(flash)
+        store.put_all([("a", b"1"), ("b", b"2")])
+        flash.broken = True
+        store.keep([("a", b"kept"), ("b", None), ("c", b"kept")])
+        store.keep([("c", b"kept later")])
+        flash.broken = False
+        if then == "put":
+            store.put("a", b"put")
+        elif then == "remove":
+            store.remove("a")
+        else:
+            assert store.keep([])
+        expected = {"put": {"a": b"put"}, "remove": {}, "keep": {"a": b"kept"}}[then]
+        expected["c"] = b"kept later"
+        assert content(store) == expected and content(opened(flash)) == expected
+        assert not any([store.is_held(key) for key in ("a", "b", "c")])
+
+
+def test_what_was_kept_and_is_removed_before_it_could_be_written_leaves_nothing():
+    flash = Flash()
+    store = opened(flash)
+    flash.broken = True
+    store.keep([("a", b"1")])
+    store.keep([("a", None)])
+    assert store.keys() == [] and not store.is_held("a")
+
+
+def test_a_cut_at_any_place_while_what_was_kept_is_written_leaves_old_or_new_values():
+    before = Flash()
+    opened(before, 400).put_all([("a", b"old"), ("b", b"old"), ("c", b"old")])
+
+    def catch_up(flash):
+        flash.broken = True
+        store = opened(flash, 400)
+        for key in ("a", "b"):
+            store.keep([(key, b"new")])
+        flash.broken = False
+        store.put("c", b"new")
+
+    whole = Flash(before.files)
+    catch_up(whole)
+    found = set()
+    for write in range(1, len(whole.writes) + 1):
+        for keep_bytes in range(whole.writes[write - 1] + 1):
+            flash = Flash(before.files)
+            flash.cut(write, keep_bytes)
+            raises(PowerCut, catch_up, flash)
+            flash.power_up()
+            found.add(tuple([opened(flash, 400).get(key) for key in ("a", "b", "c")]))
+    old, new = b"old", b"new"
+    assert found == {(old, old, old), (new, old, old), (new, new, old), (new, new, new)}
+
+
+class FullFlash(Flash):
+    full = False
+
+    def append(self, name, data):
+        if self.full:
+            raise DeviceError(E_FAILURE, "storage", "errno 28", cause="full")
+        Flash.append(self, name, data)
+
+
+def test_why_the_medium_refuses_is_known_as_long_as_it_does():
+    flash = FullFlash()
+    store = opened(flash)
+    assert store.refusal == ""
+    flash.broken = True
+    code_of(store.put, "a", b"1")
+    assert store.refusal == NOT_WRITABLE
+    flash.broken = False
+    flash.full = True
+    assert not store.keep([]) and store.refusal == FULL
+    flash.full = False
+    assert store.keep([]) and store.refusal == ""
+
+
+def test_what_is_too_large_is_not_kept_either():
+    flash = Flash()
+    store = opened(flash)
+    flash.broken = True
+    assert code_of(store.keep, [("a", bytes(MAX_VALUE_BYTES + 1))]) == "too_large"
+    assert store.keys() == []
+
+
+def test_an_unfinished_segment_does_not_take_what_room_is_left():
+    flash = Flash()
+    store = opened(flash, 200)
+    for number in range(6):
+        store.put("key%d" % number, bytes(30))
+    taken = sum([len(file) for file in flash.files.values()])
+    flash.capacity_bytes = taken + 100
+    for _ in range(8):
+        store.keep([("key0", bytes(60))])
+    assert not store.keep([]) and len(flash.names()) == 1
+    assert content(opened(Flash(flash.files), 200))["key5"] == bytes(30)
+
+
+def test_a_medium_that_is_read_only_is_opened_with_the_leftovers_on_it():
+    flash = Flash()
+    store = opened(flash)
+    store.put("a", b"1")
+    flash.files["store.00000002"] = bytearray(b"torn")
+    flash.broken = True
+    store = opened(flash)
+    assert content(store) == {"a": b"1"}
+    flash.broken = False
+    store.put("b", b"2")
+    assert content(opened(flash)) == {"a": b"1", "b": b"2"} and len(flash.names()) == 1

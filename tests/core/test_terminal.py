@@ -119,6 +119,31 @@ def test_what_cannot_be_stored_did_not_happen():
     assert terminal.state.mode == SUSPENDED and len(queued(terminal)) == len(before) + 1
 
 
+def test_what_is_told_is_told_though_the_events_cannot_be_stored():
+    flash, terminal = serving()
+    before = queued(terminal)
+    assert terminal.tell([("event", {"name": "safe_mode"})], [Suspended(VIOLATION)], [("test.x", b"value")])
+    assert terminal.state.mode == SUSPENDED and len(queued(terminal)) == len(before) + 2
+    flash, terminal = serving()
+    before = queued(terminal)
+    flash.broken = True
+    assert not terminal.tell([("event", {"name": "safe_mode"})], [Suspended(VIOLATION)], [("test.x", b"value")])
+    assert terminal.state.mode == IN_SERVICE and terminal.store.get("test.x") == b"value"
+    assert queued(terminal) == before + [("event", {"name": "safe_mode"})]
+    terminal.send("event", {"name": "signed_on"})
+    assert queued(terminal)[-1] == ("event", {"name": "signed_on"})
+
+
+def test_a_boot_after_rot_is_counted_as_if_each_place_had_cost_a_count():
+    flash, terminal = new_terminal()
+    count = terminal.boot_count
+    (name,) = flash.files
+    terminal.send("event", {"name": "signed_on"})
+    flash.files[name][-3] ^= 1
+    terminal.send("event", {"name": "signed_on"})
+    assert boot(flash).boot_count == count + 2
+
+
 def test_each_boot_counts_before_anything_else():
     flash, _ = new_terminal()
     for number in range(2, 6):

@@ -11,7 +11,6 @@ import pytest
 from host_sim.boards import board_folders
 
 BOARDS = board_folders()
-WITH_WIRING = list(BOARDS)
 CONTROL_LINES = ("cs", "dc", "reset", "backlight", "pin")
 BUS_LINES = ("sck", "mosi", "miso", "scl", "sda", "tx", "rx")
 SPEEDS = ("baudrate_hz", "frequency_hz", "baudrate")
@@ -20,6 +19,9 @@ SPEEDS = ("baudrate_hz", "frequency_hz", "baudrate")
 def facts(board: str) -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads((BOARDS[board] / "board.json").read_text(encoding="utf-8"))
     return loaded
+
+
+WITH_WIRING = [board for board in BOARDS if facts(board)["runtime"] == "micropython"]
 
 
 def table(board: str, head: str) -> list[tuple[str, ...]]:

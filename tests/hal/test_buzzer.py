@@ -14,7 +14,7 @@ from hal.errors import E_BUSY, E_DISABLED, E_ILLEGAL, E_NOHARDWARE, DeviceError
 from hal.sounder import CONTRACT
 from host_sim.bench import Bench
 from host_sim.chips.buzzer import BuzzerChip
-from host_sim.terminal import micropython_binary
+from host_sim.microcontroller import micropython_binary
 from tests.hal.wired import BOARD, Wired
 from tests.simulation.joined import run_joined
 

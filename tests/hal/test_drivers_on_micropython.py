@@ -17,7 +17,7 @@ from host_sim.chips.escpos_printer import EscposPrinterChip
 from host_sim.chips.pn532 import Pn532Chip
 from host_sim.chips.serial_scanner import SerialScannerChip
 from host_sim.machine.server import BenchServer
-from host_sim.terminal import micropython_binary
+from host_sim.microcontroller import micropython_binary
 from tests.hal.wired import BOARD
 
 ROOT = Path(__file__).parents[2]

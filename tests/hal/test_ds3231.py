@@ -19,7 +19,7 @@ from hal.drivers.system_clock import SystemClock
 from hal.errors import E_FAILURE, E_ILLEGAL, E_NOHARDWARE, DeviceError
 from host_sim.bench import Bench
 from host_sim.chips.ds3231 import Ds3231Chip
-from host_sim.terminal import micropython_binary
+from host_sim.microcontroller import micropython_binary
 from tests.hal.wired import BOARD, Wired
 from tests.simulation.joined import run_joined
 

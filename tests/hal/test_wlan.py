@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from hal.device import HEALTH_FAIL, HEALTH_NOT_RUN, HEALTH_SUCCESS
-from hal.drivers.wlan import is_numeric
 from hal.errors import E_DISABLED, E_FAILURE, E_ILLEGAL, E_NOEXIST, E_NOHARDWARE, E_OFFLINE, E_TIMEOUT, DeviceError
+from hal.network import is_numeric
 from host_sim.chips.wifi import WifiChip
 from tests.hal.counter import Counter, enabled
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from firmware_agent.links.link import LinkError, LinkSettings, Message, Tls
 from firmware_agent.links.mqtt_paho import MqttPahoLink
 from firmware_agent.links.mqtt_stream import MqttStreamLink
+from host_sim.microcontroller import micropython_binary
 from host_sim.pki import Credential, TestAuthority
-from host_sim.terminal import micropython_binary
 
 if TYPE_CHECKING:
     from firmware_agent.links.link import Will

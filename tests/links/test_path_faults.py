@@ -15,12 +15,13 @@ import pytest
 from firmware_agent.links.link import LinkSettings, Tls
 from firmware_agent.links.mqtt_paho import MqttPahoLink
 from host_sim.acquirer.acquirer import SLOT, Acquirer, running
+from host_sim.acquirer.equipment import software_element
 from host_sim.brokers import MosquittoBroker
+from host_sim.microcontroller import micropython_binary
 from host_sim.pki import TestAuthority
 from host_sim.platform import RealTime
 from host_sim.provision import provision
-from host_sim.story import software_element
-from host_sim.terminal import RUNTIMES, micropython_binary
+from host_sim.terminal import RUNTIMES
 from host_sim.uplink import SENT_AGAIN_MS, SLOW_MS, Uplink
 from tests.links.path_side import Side, hal_in
 from tests.links.support import ROOT, TestClock

@@ -32,7 +32,7 @@ from firmware_agent.messages.cbor import MAX_DEPTH, CborError, Tag, decode, enco
 from firmware_agent.messages.cose import ALG_ES256, ALG_ESP256, CoseError, Envelope, key_id, parse, sign, verify
 from hal.drivers.p256 import P256, N
 from hal.drivers.p256_openssl import OpensslP256
-from host_sim.terminal import micropython_binary
+from host_sim.microcontroller import micropython_binary
 from tests.messages.esp256 import Esp256
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from hal.files import Files
 from host_sim.bench import Bench
 from host_sim.chips import flash as model
 from host_sim.machine import flash
-from host_sim.terminal import DesktopTerminal, micropython_binary
+from host_sim.microcontroller import Microcontroller, micropython_binary
 from tests.simulation.joined import run_joined
 
 PROGRAM = """
@@ -77,7 +77,7 @@ def test_the_process_of_a_microcontroller_meets_the_faults_of_its_flash(tmp_path
 
 
 def test_a_terminal_in_this_process_meets_them_too(tmp_path: Path) -> None:
-    terminal = DesktopTerminal("esp32s3_counter", "cpython", tmp_path, lambda line: None)
+    terminal = Microcontroller("esp32s3_counter", "cpython", tmp_path, lambda line: None)
     storage: Any = terminal.hal().storage
     storage.append("a", b"abc")
     assert (terminal.data / "a").read_bytes() == b"abc"
@@ -89,7 +89,7 @@ def test_a_terminal_in_this_process_meets_them_too(tmp_path: Path) -> None:
 
 
 def test_rot_in_the_folder_of_a_terminal_is_found_by_its_agents_memory(tmp_path: Path) -> None:
-    terminal = DesktopTerminal("esp32s3_counter", "cpython", tmp_path, lambda line: None)
+    terminal = Microcontroller("esp32s3_counter", "cpython", tmp_path, lambda line: None)
     store = Store(terminal.hal().storage)
     store.open()
     for number in range(10):

@@ -24,9 +24,9 @@ from host_sim.machine import machine as op
 from host_sim.machine.client import ANSWER_FORMAT, REQUEST_FORMAT
 from host_sim.machine.machine import Machine, MachineReset
 from host_sim.machine.server import BenchServer
+from host_sim.microcontroller import micropython_binary
 from host_sim.platform import in_process_platform
 from host_sim.simulated_time import SimulatedTime
-from host_sim.terminal import micropython_binary
 from tests.simulation.joined import OVERLAY, ROOT, run_joined
 
 PROGRAM = """

@@ -19,7 +19,7 @@ from boards.esp32s3_counter import board
 from host_sim.bench import Bench
 from host_sim.machine.machine import Machine
 from host_sim.machine.network import Network
-from host_sim.terminal import micropython_binary
+from host_sim.microcontroller import micropython_binary
 from tests.simulation.joined import ROOT, run_joined
 
 CLASSES = {"machine": {"Pin", "Signal", "ADC", "PWM", "UART", "SPI", "I2C", "I2S", "RTC", "WDT", "Timer"}, "network": {"WLAN"}}

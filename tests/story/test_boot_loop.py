@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from firmware_agent.boot_guard import MOST_CRASHES, MOST_POWER_LOSSES
+from firmware_agent.boot_guard import MOST_CRASHES, MOST_POWER_LOSSES, STAGE_GOOD, BootGuard
+from hal.files import Files
 from host_sim.firmware import Image
 from host_sim.machine import machine as op
 from host_sim.story import TERMINAL, Story
@@ -35,6 +36,12 @@ def press(story: Story, key: str) -> None:
 def reasons(story: Story) -> list[tuple[int, str, str]]:
     """Number, component and note of what the last verified state has."""
     return [(reason[0], reason[4], reason[6]) for reason in story.account.state.get("reasons", [])]
+
+
+def is_good(story: Story) -> bool:
+    """Whether the flash says that this start has done what it is for."""
+    _, marks = BootGuard(Files(str(story.terminal.data)))._last_start()
+    return any(mark.stage == STAGE_GOOD for mark in marks)
 
 
 async def in_service(story: Story) -> None:
@@ -109,7 +116,7 @@ def test_a_supply_too_weak_for_the_radio_still_shows_the_page_and_its_report_is_
             story.terminal.power_on()
             await until(lambda: shows(story, "Without network"), "a safe mode without the network")
             assert story.account.state == {}
-            await asyncio.sleep(0.3)  # the page is drawn; that it stands is the next thing written
+            await until(lambda: is_good(story), "the record that the page stands")
             story.terminal.bench.power.fault("weak_supply", False)
             await story.terminal.power_off()
             story.terminal.power_on()
@@ -241,7 +248,7 @@ def test_a_program_that_stands_still_is_reset_by_the_watchdog_in_real_time(runti
             bench = story.terminal.bench
             story.terminal.power_on()
             await until(lambda: count(story, "self-test power_on ended") == 1, "the end of the self-test")
-            await asyncio.sleep(0.3)
+            await until(lambda: is_good(story), "the record that the start is good")
             bench.transact(op.WDT_OPEN, 0, 200, b"")
             await until(lambda: count(story, "boot ") == 2, "the next start")
             assert bench.reset_cause == op.WDT_RESET

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,8 +16,24 @@ from host_sim.terminal import RUNTIMES
 SCENARIOS = sorted((Path(__file__).parent.parent.parent / "scenarios").glob("*.yaml"))
 
 
+ON_LINUX = ("hostile", "offline", "power", "printer_fault", "technician", "violation")  # what has not to do with a microcontroller
+LINUX_PROGRAMS = ("root", "mosquitto", "pcscd", "vsmartcard-vpcd", "softhsm2", "python3-dbusmock", "dbus-daemon")
+
+
+def needs_linux(test: Any) -> Any:
+    """Marks what runs a Linux terminal on real interfaces."""
+    for program in LINUX_PROGRAMS:
+        test = pytest.mark.needs(program)(test)
+    return test
+
+
 def run(
-    path: Path, runtime: str, broker: str = "mosquitto", language: str | None = None, screens: Path | None = None
+    path: Path,
+    runtime: str,
+    broker: str = "mosquitto",
+    language: str | None = None,
+    screens: Path | None = None,
+    board: str | None = None,
 ) -> tuple[Outcome, str]:
     """The outcome, and what was told."""
     scenario = load(path)
@@ -25,7 +42,7 @@ def run(
         story = Story(
             scenario,
             Path(folder),
-            board=scenario.board,
+            board=board or scenario.board,
             runtime=runtime,
             language=language or scenario.language,
             broker=broker,
@@ -43,6 +60,16 @@ def test_scenario_runs_to_its_end(path: Path, runtime: str) -> None:
     outcome, told = run(path, runtime)
     assert outcome.passed, told[-4000:]
     assert outcome.verified > 0
+    assert "Traceback" not in told
+
+
+@needs_linux
+@pytest.mark.parametrize("name", ON_LINUX)
+def test_the_same_scenario_runs_on_a_linux_terminal(name: str) -> None:
+    (path,) = (path for path in SCENARIOS if path.stem == name)
+    outcome, told = run(path, "cpython", board="linux_terminal")
+    assert outcome.passed, told[-4000:]
+    assert outcome.board == "linux_terminal" and outcome.verified > 0
     assert "Traceback" not in told
 
 

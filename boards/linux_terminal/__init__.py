@@ -1,0 +1,1 @@
+"""The Linux terminal: whatever is attached, as its configuration lists it."""

@@ -1,0 +1,178 @@
+"""The first enrolment, by hand: a request that is carried to the acquirer as a file, and the credentials that are carried back.
+
+The keys are made here and stay here. What comes back is believed because a person carried it, and only by a terminal that has no identity
+yet: from then on the acquirer's keys in it judge everything else.
+"""
+
+from firmware_agent.identity.certificate import CertificateError, public_key
+from firmware_agent.identity.der import certification_request, ec_private_key
+from firmware_agent.identity.identity import KEY_IDENTITY, Identity
+from firmware_agent.messages.cbor import CborError, decode, encode
+from firmware_agent.settings import DEFAULTS, PREFIX
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from firmware_agent.store import Store
+    from hal.hal import Hal
+
+KEY_ENROLMENT = "enrolment"  # [slot, transport private key in DER, transport public key]
+REQUEST_FORMAT = 1
+CREDENTIALS_FORMAT = 1
+SLOT = 0
+MOST_BYTES = 8192  # of either file
+MOST_ACQUIRER_KEYS = 4
+
+
+class EnrolmentError(Exception):
+    """It cannot be done; the message is for the person who carries the files."""
+
+
+class Request:
+    """hardware_id, board: of the terminal; request: PKCS#10 in DER, signed by the new key; transport_key: 64 bytes, for TLS."""
+
+    def __init__(self, hardware_id: str, board: str, request: bytes, transport_key: bytes) -> None:
+        self.hardware_id = hardware_id
+        self.board = board
+        self.request = request
+        self.transport_key = transport_key
+
+    def encoded(self) -> bytes:
+        return encode([REQUEST_FORMAT, self.hardware_id, self.board, self.request, self.transport_key])
+
+    @staticmethod
+    def decoded(data: bytes) -> "Request":
+        """Raises EnrolmentError."""
+        fields = _fields(data, REQUEST_FORMAT, (str, str, bytes, bytes), "a request for enrolment")
+        return Request(*fields)
+
+
+class Credentials:
+    """What the acquirer gives: the fields of Identity that it decides, and settings by name."""
+
+    def __init__(
+        self,
+        terminal: str,
+        acquirer: str,
+        certificate: bytes,
+        transport_certificate: bytes,
+        authority: bytes,
+        acquirer_keys: "list[bytes]",
+        broker_host: str,
+        broker_port: int,
+        broker_name: str,
+        settings: "dict[str, str]",
+    ) -> None:
+        self.terminal = terminal
+        self.acquirer = acquirer
+        self.certificate = certificate
+        self.transport_certificate = transport_certificate
+        self.authority = authority
+        self.acquirer_keys = acquirer_keys
+        self.broker_host = broker_host
+        self.broker_port = broker_port
+        self.broker_name = broker_name
+        self.settings = settings
+
+    _TYPES = (str, str, bytes, bytes, bytes, list, str, int, str, dict)
+
+    def encoded(self) -> bytes:
+        return encode(
+            [
+                CREDENTIALS_FORMAT,
+                self.terminal,
+                self.acquirer,
+                self.certificate,
+                self.transport_certificate,
+                self.authority,
+                self.acquirer_keys,
+                self.broker_host,
+                self.broker_port,
+                self.broker_name,
+                self.settings,
+            ]
+        )
+
+    @staticmethod
+    def decoded(data: bytes) -> "Credentials":
+        """Raises EnrolmentError."""
+        credentials = Credentials(*_fields(data, CREDENTIALS_FORMAT, Credentials._TYPES, "credentials of an acquirer"))
+        keys = credentials.acquirer_keys
+        if not 0 < len(keys) <= MOST_ACQUIRER_KEYS or [key for key in keys if not isinstance(key, bytes) or len(key) != 64]:
+            raise EnrolmentError("these credentials name no key of the acquirer")
+        for name in credentials.settings:
+            if name not in DEFAULTS or not isinstance(credentials.settings[name], str):
+                raise EnrolmentError("these credentials have a setting %s; there are: %s" % (name, ", ".join(sorted(DEFAULTS))))
+        return credentials
+
+
+async def request(hal: "Hal", store: "Store") -> bytes:
+    """Make keys, and the request for credentials for them. Asked again, it makes new ones: an earlier request is worth nothing then.
+
+    hal: with secure element brought up. Raises EnrolmentError for a terminal that is enrolled, DeviceError, StoreError.
+    """
+    if store.get(KEY_IDENTITY) is not None:
+        raise EnrolmentError("this terminal is enrolled already: new keys are given by re-registration")
+    element = hal.secure_element
+    await element.generate_key(SLOT)
+    transport_private, transport_public = await element.transport_key()
+    asked = Request(hal.hardware_id, hal.board, await certification_request(element, SLOT, hal.hardware_id), transport_public)
+    store.put(KEY_ENROLMENT, encode([SLOT, ec_private_key(transport_private, transport_public), transport_public]))
+    return asked.encoded()
+
+
+async def enrol(hal: "Hal", store: "Store", data: bytes) -> Identity:
+    """Take the acquirer's credentials: from the write of the identity on the terminal is theirs. Cut off before it, nothing has changed.
+
+    Raises EnrolmentError for credentials that do not fit this terminal's keys, DeviceError, StoreError.
+    """
+    if store.get(KEY_IDENTITY) is not None:
+        raise EnrolmentError("this terminal is enrolled already")
+    record = store.get(KEY_ENROLMENT)
+    if record is None:
+        raise EnrolmentError("this terminal has not asked for credentials")
+    credentials = Credentials.decoded(data)
+    slot, transport_private_key, transport_public = decode(record)
+    for certificate, key, what in (
+        (credentials.certificate, await hal.secure_element.public_key(slot), "signing key"),
+        (credentials.transport_certificate, transport_public, "key for TLS"),
+    ):
+        try:
+            certified = public_key(certificate)
+        except CertificateError as error:
+            raise EnrolmentError("the certificate for this terminal's %s cannot be read: %s" % (what, error))
+        if certified != key:
+            raise EnrolmentError("these credentials are not for this terminal's %s: was it asked for again since?" % what)
+    identity = Identity(
+        credentials.terminal,
+        credentials.acquirer,
+        slot,
+        credentials.certificate,
+        credentials.transport_certificate,
+        transport_private_key,
+        credentials.authority,
+        credentials.acquirer_keys,
+        credentials.broker_host,
+        credentials.broker_port,
+        credentials.broker_name,
+    )
+    changes: list[tuple[str, bytes | None]] = [(PREFIX + name, encode(value)) for name, value in sorted(credentials.settings.items())]
+    store.put_all(changes + [(KEY_IDENTITY, identity.encoded()), (KEY_ENROLMENT, None)])
+    return identity
+
+
+def _fields(data: bytes, form: int, types: "tuple[type, ...]", what: str) -> "list[Any]":
+    """The fields behind the form's number. Raises EnrolmentError."""
+    fields = None
+    if len(data) <= MOST_BYTES:
+        try:
+            fields = decode(data)
+        except CborError:
+            pass  # said below, as for any other file that it is not
+    if not isinstance(fields, list) or len(fields) != len(types) + 1 or fields[0] != form:
+        raise EnrolmentError("this is not %s" % what)
+    for value, kind in zip(fields[1:], types):
+        if not isinstance(value, kind):
+            raise EnrolmentError("this is not %s" % what)
+    return fields[1:]

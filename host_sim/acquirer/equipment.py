@@ -1,0 +1,41 @@
+"""What the acquirer's side runs on: this machine's clock behind the contract, and a secure element with keys in files."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from hal.drivers.file_storage import FileStorage
+from hal.drivers.software_key import SoftwareKey
+from hal.drivers.system_clock import SystemClock
+from hal.files import Files
+from host_sim.platform import RealTime
+
+
+async def started_clock() -> SystemClock:
+    """This machine's clock behind the contract."""
+    real_time = RealTime()
+    clock = SystemClock(real_time, _HostRtc(), real_time.sleep_ms)
+    clock.open()
+    clock.claim()
+    await clock.enable()
+    return clock
+
+
+class _HostRtc:
+    """The host's clock with the call of machine.RTC that is used."""
+
+    def datetime(self) -> tuple[int, int, int, int, int, int, int, int]:
+        now = time.gmtime()
+        return (now.tm_year, now.tm_mon, now.tm_mday, now.tm_wday, now.tm_hour, now.tm_min, now.tm_sec, 0)
+
+
+async def software_element(folder: Path) -> SoftwareKey:
+    """Keys in files in that folder, ready to sign."""
+    storage = FileStorage(Files(str(folder)))
+    element = SoftwareKey(storage)
+    for device in (storage, element):
+        device.open()
+        device.claim()
+        await device.enable()
+    return element

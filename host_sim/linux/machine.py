@@ -1,0 +1,196 @@
+"""A Linux terminal on the desktop: the very process that a service manager starts, on interfaces that kernel and services serve."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from boards.linux_terminal.configuration import load, toml_value
+from boards.linux_terminal.process import Process
+from firmware_agent.store import Store
+from hal.drivers.linux.linux_clock import sleep_ms
+from hal.files import Files
+from hal.hal import Hal
+from hal.platform import Platform
+from hal.resolver import resolve
+from host_sim.acquirer.equipment import software_element
+from host_sim.boards import board_folders
+from host_sim.firmware import Image
+from host_sim.linux.disk import Disk
+from host_sim.linux.interface import Interface
+from host_sim.linux.names import Names
+from host_sim.linux.service import Service
+from host_sim.provision import BROKER_HOST, BROKER_NAME, commission
+from host_sim.terminal import DesktopTerminal, TerminalFailure
+
+if TYPE_CHECKING:
+    from host_sim.acquirer.acquirer import Acquirer
+    from host_sim.pki import TestAuthority
+
+SOURCE = Path(__file__).parent.parent.parent
+PACKAGES = ("firmware_agent", "hal")  # and the board's own
+WATCHDOG_S = 30.0
+COMMAND_TIMEOUT_S = 60.0
+# Kind and part -> module.Class of its model, loaded when a board lists it.
+MODELS = {
+    ("display", "framebuffer"): "framebuffer_file.FramebufferFile",
+    ("keypad", "evdev"): "input_device.KeypadDevice",
+    ("printer", "escpos_network"): "printer_port.NetworkPrinterPort",
+    ("printer", "escpos_serial"): "printer_port.SerialPrinterPort",
+    ("card_reader", "pcsc"): "smart_card.SmartCardReader",
+    ("scanner", "serial"): "scanner_port.ScannerPort",
+    ("scanner", "evdev"): "scanner_port.WedgeScanner",
+    ("network", "network_manager"): "network_manager_service.NetworkManagerService",
+    ("secure_element", "pkcs11"): "token.Token",
+    ("secure_element", "key_file"): "token.KeyFolder",
+}
+# Files that the agent sees in the places of the machine's own: it is given a view of the file system for itself.
+SEEN = {"hosts": "/etc/hosts", "resolv.conf": "/etc/resolv.conf", "boot_id": "/proc/sys/kernel/random/boot_id"}
+
+
+class LinuxMachine(DesktopTerminal):
+    """chips: the models behind the interfaces; disk: what the agent's state lies on. Needs root, for mounts and namespaces of its own."""
+
+    RUNTIMES = ("cpython",)
+
+    def __init__(self, board: str, runtime: str, folder: Path, log: Callable[[str], None]) -> None:
+        super().__init__(board, runtime, folder, log)
+        self.disk = Disk(folder / "disk")
+        self.names = Names(folder / "names")
+        parts = {kind: part["part"] for kind, part in self.facts["parts"].items()}
+        self.chips = {kind: self._model(kind, part) for kind, part in parts.items() if (kind, part) in MODELS}
+        self._interfaces: list[Interface] = [self.disk, self.names, *self.chips.values()]
+        for interface in self._interfaces:
+            interface.folder.mkdir(parents=True, exist_ok=True)
+        if not self.device.exists():
+            self._install(board)
+        self.image = Image(self.device)
+        self.breakable = {**self.chips, "storage": self.disk, "names": self.names, "firmware": self.image}
+        self._configuration = folder / "agent.toml"
+        self._started = contextlib.AsyncExitStack()
+
+    @classmethod
+    def check_runtime(cls, board: str, runtime: str) -> None:
+        super().check_runtime(board, runtime)
+        if os.geteuid():
+            raise TerminalFailure(f"board {board} needs root here: its disk and its card reader's service get places of their own")
+
+    def _model(self, kind: str, part: str) -> Interface:
+        module, _, name = MODELS[kind, part].partition(".")
+        model: Interface = getattr(import_module(f"host_sim.linux.{module}"), name)(self.folder / kind)
+        return model
+
+    def _install(self, board: str) -> None:
+        """What the wheel brings to the terminal."""
+        ignored = shutil.ignore_patterns("__pycache__")
+        for package in PACKAGES:
+            shutil.copytree(SOURCE / package, self.device / package, ignore=ignored)
+        shutil.copytree(board_folders()[board], self.device / "boards" / board, ignore=ignored)
+        shutil.copy(SOURCE / "boards" / "__init__.py", self.device / "boards")
+
+    async def set_up(self) -> None:
+        for interface in self._interfaces:
+            try:
+                await interface.start()
+                self._started.push_async_callback(interface.stop)
+            except OSError as error:
+                raise TerminalFailure(f"{interface.kind or type(interface).__name__}: {error}") from error
+        lines = ["[terminal]", f"state = {toml_value(str(self.disk.state))}", f"socket = {toml_value(str(self.folder / 'agent.sock'))}"]
+        for kind, chip in self.chips.items():
+            lines += ["", f"[{kind}]", f"part = {toml_value(chip.part)}"]
+            lines += [f"{key} = {toml_value(value)}" for key, value in chip.section().items()]
+        self._configuration.write_text("\n".join(lines) + "\n")
+
+    async def take_down(self) -> None:
+        await super().take_down()
+        await self._started.aclose()
+
+    async def provision(
+        self, terminal: str, acquirer: Acquirer, authority: TestAuthority, broker_port: int, settings: dict[str, str], pin: str
+    ) -> None:
+        """Enrolled by the files that are carried to the acquirer and back, with the agent's own commands."""
+        request, credentials = self.folder / "request", self.folder / "credentials"
+        await self._carry_out("request", request)
+        granted = acquirer.grant(request.read_bytes(), terminal, (BROKER_HOST, broker_port, BROKER_NAME), settings)
+        credentials.write_bytes(granted.encoded())
+        await self._carry_out("enrol", credentials)
+        hal = self.hal()
+        for error in await hal.bring_up(("clock", "storage")):
+            raise TerminalFailure(str(error))
+        store = Store(hal.storage)
+        store.open()
+        random = self.folder / "random"
+        random.mkdir()
+        await commission(hal, store, await software_element(random), pin)
+
+    async def _carry_out(self, command: str, file: Path) -> None:
+        """A command of the agent's that takes one file. Raises TerminalFailure."""
+        (self.names.folder / "boot_id").write_text(f"{uuid.uuid4()}\n")
+        process = await asyncio.create_subprocess_exec(
+            *self.command_for(command, str(file)), env=self.environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+        try:
+            async with asyncio.timeout(COMMAND_TIMEOUT_S):
+                told, _ = await process.communicate()
+        except BaseException:
+            process.kill()
+            raise
+        if process.returncode:
+            raise TerminalFailure(f"reinstate-agent {command}: {told.decode(errors='replace').strip()}")
+
+    def power_on(self) -> None:
+        (self.names.folder / "boot_id").write_text(f"{uuid.uuid4()}\n")
+        for chip in self.chips.values():
+            chip.power_up()
+        super().power_on()
+
+    async def _run(self) -> None:
+        for chip in self.chips.values():
+            await chip.settled()
+        self.service = Service(self.command_for("run"), self.environment, self.folder, WATCHDOG_S, self._heard)
+        code = await self.service.run()
+        raise TerminalFailure(f"the agent ended with exit code {code}; its last lines:\n" + "\n".join(self.lines[-8:]))
+
+    @property
+    def process(self) -> asyncio.subprocess.Process:
+        """The agent's, while it is on."""
+        assert self.service.process is not None
+        return self.service.process
+
+    def command_for(self, *arguments: str) -> list[str]:
+        """What starts `reinstate-agent` with these arguments, with its own view of the file system."""
+        seen = [argument for name, place in SEEN.items() for argument in (str(self.names.folder / name), place)]
+        mounts = " && ".join(f'mount --bind "${2 * number + 1}" "${2 * number + 2}"' for number in range(len(SEEN)))
+        script = f'{mounts} && shift {len(seen)} && exec "$@"'
+        agent = [sys.executable, "-P", "-m", f"boards.{self.facts['id']}.main", *arguments, "--config", str(self._configuration)]
+        return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", *seen, *agent]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "PYTHONPATH": str(self.device),
+            "PYTHONPYCACHEPREFIX": str(self.folder.parent / "pycache"),
+            "PYTHONUNBUFFERED": "1",
+            "LANG": "C.UTF-8",
+        }
+        for interface in self._interfaces:
+            environment |= interface.environment()
+        return environment
+
+    def hal(self) -> Hal:
+        """As the agent has them, and beside it: of use while it is off."""
+        files = Files(str(self.disk.state))
+        process = Process(files, self._log, "", None)
+        platform = Platform(process, None, time, sleep_ms, files, resolve, Files(str(self.device)))
+        hal: Hal = self.board.build(load(str(self._configuration)))(platform)
+        return hal

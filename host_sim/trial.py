@@ -1,0 +1,112 @@
+"""The commands of an acquirer on trial: set it up in a folder, enrol terminals, watch what they report, and send them orders."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import sys
+from pathlib import Path
+
+from firmware_agent.identity.enrolment import MOST_BYTES, EnrolmentError
+from host_sim.acquirer.office import Office, OfficeError, order, order_fields
+
+__all__ = ["OfficeError", "add_commands", "carry_out"]
+
+MOST_DAYS = 365
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """To the parser of `reinstate`."""
+    acquirer = commands.add_parser("acquirer", help="set up an acquirer on trial in an empty folder", description=_acquirer.__doc__)
+    acquirer.add_argument("folder", type=Path, metavar="DIR")
+    acquirer.add_argument("--name", default="acq1", help="as it stands in topics (default: %(default)s)")
+    acquirer.add_argument("--broker", required=True, metavar="HOST:PORT", help="where its broker will be, as terminals see it")
+    acquirer.add_argument("--days", type=_days, default=30, help=f"until its certificates end, 1 to {MOST_DAYS} (default: %(default)s)")
+    enrol = commands.add_parser("enrol", help="give a terminal its credentials", description=_enrol.__doc__)
+    enrol.add_argument("folder", type=Path, metavar="DIR")
+    enrol.add_argument("request", type=Path, metavar="REQUEST", help="the file that the terminal wrote")
+    enrol.add_argument("--terminal", required=True, metavar="NUMBER", help="the number it gets, as T0000001")
+    enrol.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the terminal, as language=en")
+    enrol.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where its credentials go")
+    watch = commands.add_parser("watch", help="verify and show what terminals report", description=_watch.__doc__)
+    watch.add_argument("folder", type=Path, metavar="DIR")
+    watch.add_argument("--until", default="", metavar="TEXT", help="end when a verified line has this text in it")
+    watch.add_argument("--limit", type=float, default=0.0, metavar="SECONDS", help="give up after so long (default: never)")
+    send = commands.add_parser("order", help="send a signed order, and show the receipt", description=_order.__doc__)
+    send.add_argument("folder", type=Path, metavar="DIR")
+    send.add_argument("terminal", metavar="NUMBER")
+    send.add_argument("action", help="suspend, lift, self_test, revoke_badge")
+    send.add_argument("fields", nargs="*", metavar="NAME=VALUE", help="of the order, as reason=violation or plan=full")
+
+
+def carry_out(options: argparse.Namespace) -> bool:
+    """Whether it went well. Raises OfficeError for what was asked wrongly."""
+    action = {"acquirer": _acquirer, "enrol": _enrol, "watch": _watch, "order": _order}[options.command]
+    return asyncio.run(action(options))
+
+
+async def _acquirer(options: argparse.Namespace) -> bool:
+    """Set up an acquirer: authority, signing key, and the settings of a mosquitto for it. TEST material, which expires."""
+    host, colon, port = options.broker.rpartition(":")
+    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise OfficeError(f"--broker {options.broker!r}: HOST:PORT is wanted, as localhost:8883")
+    if not options.name.isalnum():
+        raise OfficeError(f"--name {options.name!r}: letters and digits only, for it stands in topics")
+    office = await Office.found(options.folder, options.name, host, int(port), options.days)
+    print(f"acquirer {office.name} is set up in {options.folder}; start its broker: mosquitto -c {options.folder}/broker/mosquitto.conf")
+    return True
+
+
+async def _enrol(options: argparse.Namespace) -> bool:
+    """Answer a terminal's request with credentials, which are carried back to it."""
+    office = Office(options.folder)
+    settings = {}
+    for word in options.set:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise OfficeError(f"--set {word!r}: NAME=VALUE is wanted, as language=en")
+        settings[name] = value
+    if not options.terminal.isalnum():
+        raise OfficeError(f"--terminal {options.terminal!r}: letters and digits only, for it stands in topics")
+    try:
+        with options.request.open("rb") as file:
+            request = file.read(MOST_BYTES + 1)
+        options.output.write_bytes(await office.enrol(request, options.terminal, settings))
+    except OSError as error:
+        raise OfficeError(f"{error.filename}: {error.strerror}") from error
+    except EnrolmentError as error:
+        raise OfficeError(f"{options.request}: {error}") from error
+    print(f"{options.output}: credentials of {options.terminal}")
+    return True
+
+
+async def _watch(options: argparse.Namespace) -> bool:
+    """Show what terminals report, each line only after its signature was verified. Exit code 1: the text of --until did not come."""
+    seen = asyncio.Event()
+
+    def told(line: str) -> None:
+        print(line, flush=True)
+        if options.until and options.until in line:
+            seen.set()
+
+    async with Office(options.folder).at_work(told):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(options.limit or None):
+                await seen.wait()
+    return seen.is_set() or not options.until
+
+
+async def _order(options: argparse.Namespace) -> bool:
+    """Sign an order, send it, and wait for the terminal's signed receipt. Exit code 1: the terminal refused it."""
+    fields = order_fields(options.action, options.fields)
+    async with Office(options.folder).at_work(lambda line: print(line, file=sys.stderr)) as acquirer:
+        refusal = await order(acquirer, options.terminal, fields)
+    print(f"{options.terminal}: {f'refused: {refusal}' if refusal else 'obeyed'}")
+    return not refusal
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST_DAYS}")
+    return int(text)

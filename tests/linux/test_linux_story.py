@@ -1,0 +1,165 @@
+"""The agent as a process on real interfaces, and what a Linux machine does to it: kills, hangs, full disks, plugs pulled and put back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from host_sim.linux.machine import LinuxMachine
+from host_sim.scenario import Scenario
+from host_sim.story import TERMINAL, Story
+from host_sim.terminal import TerminalFailure, check_runtime
+from tests.story.world import until
+
+BOARD = "linux_terminal"
+pytestmark = [
+    pytest.mark.needs(program) for program in ("root", "pcscd", "vsmartcard-vpcd", "softhsm2", "python3-dbusmock", "dbus-daemon")
+]
+
+
+@contextlib.asynccontextmanager
+async def linux_world() -> AsyncIterator[tuple[Story, LinuxMachine]]:
+    """A provisioned terminal that is in service."""
+    scenario = Scenario(Path("test"), "a test", BOARD, "en", ())
+    with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
+        story = Story(scenario, Path(folder), board=BOARD, runtime="cpython", language="en", broker="embedded", tell=lambda who, what: None)
+        async with story.world():
+            machine = story.terminal
+            assert isinstance(machine, LinuxMachine)
+            machine.power_on()
+            await until(lambda: said(machine, "self-test power_on ended") == 1, "the end of the self-test")
+            await until(lambda: story.account.online and len(story.account.reports) == 1, "its report")
+            yield story, machine
+
+
+def said(machine: LinuxMachine, head: str) -> int:
+    return sum(line.startswith(head) for line in machine.lines)
+
+
+def outcomes(story: Story) -> dict[int, int]:
+    """Phase -> outcome of the last verified report, by their numbers."""
+    return {values[0]: values[1] for values in story.account.reports[-1]["results"]}
+
+
+async def found_by_order(story: Story, machine: LinuxMachine, plan: str = "daily") -> list[str]:
+    """Have the acquirer order a self-test; gives the diagnoses."""
+    begun, ended = len(machine.lines), said(machine, f"self-test {plan} ended")
+    await story.acquirer.order(TERMINAL, action="self_test", plan=plan)
+    await until(lambda: said(machine, f"self-test {plan} ended") == ended + 1, f"the end of the self-test {plan}")
+    return [line.split()[1] + " " + line.split()[2] for line in machine.lines[begun:] if line.startswith("diagnosis ")]
+
+
+def test_a_killed_agent_is_started_again_and_knows_that_it_was_killed() -> None:
+    async def scenario() -> None:
+        async with linux_world() as (story, machine):
+            machine.process.send_signal(signal.SIGKILL)
+            await until(lambda: said(machine, "self-test power_on ended") == 2, "the next start")
+            assert machine.service.restarts == 1
+            assert story.account.state["mode"] == "in_service"
+
+    asyncio.run(scenario())
+
+
+def test_an_agent_that_stands_still_is_ended_by_the_service_managers_watchdog(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("host_sim.linux.machine.WATCHDOG_S", 3.0)
+
+    async def scenario() -> None:
+        async with linux_world() as (_, machine):
+            machine.process.send_signal(signal.SIGSTOP)
+            first = machine.process
+            await until(lambda: machine.process is not first, "another process")
+            await until(lambda: said(machine, "self-test power_on ended") == 2, "the next start")
+
+    asyncio.run(scenario())
+
+
+def test_sigterm_ends_it_cleanly_and_the_acquirer_hears_that_it_has_left() -> None:
+    async def scenario() -> None:
+        async with linux_world() as (story, machine):
+            machine.process.send_signal(signal.SIGTERM)
+            await until(lambda: not story.account.online, "the farewell")
+            with pytest.raises(TerminalFailure, match="exit code 0"):
+                while True:
+                    machine.check()
+                    await asyncio.sleep(0.02)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault", "cause"),
+    [
+        ("printer", "unplugged", "offline"),
+        ("card_reader", "service_stopped", "service_down"),
+        ("card_reader", "unplugged", "unplugged"),
+        ("scanner", "unplugged", "unplugged"),
+        ("secure_element", "unplugged", "unplugged"),
+        ("keypad", "unplugged", "unplugged"),
+        ("display", "unplugged", "unplugged"),
+    ],
+)
+def test_what_is_pulled_out_while_it_runs_is_missed_and_found_again(kind: str, fault: str, cause: str) -> None:
+    async def scenario() -> None:
+        async with linux_world() as (story, machine):
+            machine.breakable[kind].fault(fault)
+            assert f"{kind} {cause}" in await found_by_order(story, machine)
+            machine.breakable[kind].fault(fault, False)
+            assert await found_by_order(story, machine) == []
+
+    asyncio.run(scenario())
+
+
+def test_reports_go_on_over_a_full_disk_and_say_so() -> None:
+    async def scenario() -> None:
+        async with linux_world() as (story, machine):
+            machine.disk.fault("full")
+            reports = len(story.account.reports)
+            assert "storage full" in await found_by_order(story, machine)
+            await until(lambda: len(story.account.reports) > reports, "the report of a terminal whose disk is full")
+            machine.disk.fault("full", False)
+            assert await found_by_order(story, machine) == []
+
+    asyncio.run(scenario())
+
+
+def test_a_second_agent_says_that_there_is_one_and_ends() -> None:
+    async def scenario() -> subprocess.CompletedProcess[str]:
+        async with linux_world() as (_, machine):
+            second = await asyncio.create_subprocess_exec(
+                *machine.command_for("run"), env=machine.environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            )
+            async with asyncio.timeout(20):
+                out, error = await second.communicate()
+            machine.check()
+            return subprocess.CompletedProcess("run", second.returncode or 0, out.decode(), error.decode())
+
+    ended = asyncio.run(scenario())
+    assert ended.returncode == 2
+    assert len(ended.stderr.splitlines()) == 1 and "in use by another agent" in ended.stderr
+
+
+def test_the_running_agent_answers_a_self_test_from_the_shell() -> None:
+    async def scenario() -> None:
+        async with linux_world() as (story, machine):
+            reports = len(story.account.reports)
+            shell = machine.command_for("selftest")
+            asked = await asyncio.create_subprocess_exec(*shell, env=machine.environment, stdout=asyncio.subprocess.PIPE)
+            async with asyncio.timeout(60):
+                out, _ = await asked.communicate()
+            assert asked.returncode == 0, out.decode()
+            assert "plan daily" in out.decode()
+            await until(lambda: len(story.account.reports) == reports + 1, "the same result at the acquirer")
+
+    asyncio.run(scenario())
+
+
+def test_a_microcontrollers_runtime_is_refused_with_what_there_is() -> None:
+    with pytest.raises(TerminalFailure, match="it has: cpython"):
+        check_runtime(BOARD, "micropython")
