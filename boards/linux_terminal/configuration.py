@@ -124,7 +124,7 @@ PARTS: "dict[str, dict[str, Part]]" = {
             (
                 _path("module", "the library of the token's maker", example="/usr/lib/x86_64-linux-gnu/pkcs11/libtpm2_pkcs11.so"),
                 Key("token", "the token's label", example="reinstate", low=1, high=32),
-                _path("pin_file", "a file with the user PIN, which nobody else may read", example="/etc/reinstate/token.pin"),
+                _path("pin_file", "a file with the user PIN, which nobody else may read", example="/var/lib/reinstate/token.pin"),
             ),
         ),
     },
@@ -151,7 +151,10 @@ PARTS: "dict[str, dict[str, Part]]" = {
             "linux.evdev_keypad.EvdevKeypad",
             "a keypad or keyboard as an input device of the kernel",
             "input",
-            (_path("device", "by what stays the same: /dev/input/by-id/...", example="/dev/input/by-id/usb-keypad-event-kbd"),),
+            (
+                _path("device", "by what stays the same: /dev/input/by-id/...", example="/dev/input/by-id/usb-keypad-event-kbd"),
+                Key("keys", "the names of its keys, with blanks between; empty: those that it says it has", ""),
+            ),
         ),
         "tty": Part(
             "linux.tty_keypad.TtyKeypad",

@@ -44,7 +44,7 @@ def proposal(root: str = "", readers: "Callable[[], list[str]] | None" = None, m
     """
     sections: tuple[tuple[str, list[Found], list[str]], ...] = (
         ("secure_element", [_key_folder()], _tokens(root)),
-        ("display", _displays(root), []),
+        ("display", _displays(root), _consoles(root)),
         ("keypad", _keypads(root), []),
         ("printer", _printers(root), []),
         ("card_reader", _readers((readers or pcsc_readers)()), []),
@@ -81,9 +81,14 @@ def _displays(root: str) -> "list[Found]":
         device = "/dev/" + os.path.basename(place)
         told = "%s, %s pixels, %s bits each" % tuple(_text(place, name) or "?" for name in ("name", "virtual_size", "bits_per_pixel"))
         found.append(Found("display", "framebuffer", {"device": device}, "%s: %s" % (device, told)))
-    if not found and os.path.exists(root + "/dev/tty1"):
-        found.append(Found("display", "tty", {"device": "/dev/tty1"}, "there is no framebuffer: the first console"))
     return found
+
+
+def _consoles(root: str) -> "list[str]":
+    """One that somebody may be signed on at is not taken from him: only a person can give it to the agent."""
+    if not os.path.exists(root + "/dev/tty1"):
+        return []
+    return ['/dev/tty1 is a console: with part = "tty" it can be display and keypad, once it is the agent\'s own (see the board\'s README)']
 
 
 def _keypads(root: str) -> "list[Found]":

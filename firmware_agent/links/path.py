@@ -11,7 +11,6 @@ from firmware_agent.links.link import (
     CAUSE_UNREACHABLE,
     LinkError,
 )
-from firmware_agent.store import StoreError
 from hal.clock import TRUST_SET
 from hal.device import HEALTH_FAIL, HEALTH_NOT_RUN, HEALTH_SUCCESS, Health
 from hal.errors import CH_INTERNAL, E_FAILURE, E_NOEXIST, E_OFFLINE, E_TIMEOUT, DeviceError
@@ -85,8 +84,6 @@ class Path:
                 raise
             outcome = HEALTH_NOT_RUN if error.cause == "not_configured" else HEALTH_FAIL
             return Health(outcome, KIND, error.cause or "no_link", error.code, error.extended, error.detail, measurements)
-        except StoreError as error:
-            raise DeviceError(E_FAILURE, "storage", str(error)) from error
         return Health(HEALTH_SUCCESS, KIND, measurements=measurements)
 
     async def _join(self, walk: "_Walk") -> None:

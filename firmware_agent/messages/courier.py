@@ -70,7 +70,7 @@ class Courier:
 
     async def inquire(self, nonce: bytes, timeout_ms: int) -> int:
         """Send an inquiry now, past the outbox, on the connection there is; returns when the broker has it. Gives when the link was handed
-        it, by the monotonic clock. Raises LinkError: there is no connection, or it is lost; StoreError, DeviceError: it cannot be signed.
+        it, by the monotonic clock. Raises LinkError: there is no connection, or it is lost; DeviceError: it cannot be signed.
         """
         terminal = self._terminal
         where, message = await terminal.signed(

@@ -48,7 +48,8 @@ _TEST_FEED_LINES = 3
 
 class EscposDevice(Device):
     """width_dots: of the print head, a multiple of 8; columns: of font A; answers_status: the board knows that its printer answers
-    DLE EOT 1..4, so that silence is a failure; cut: the command that ends a slip; answer_ms: how long an answer may take.
+    DLE EOT 1..4, so that silence is a failure; cut: the command that ends a slip; answer_ms: how long an answer may take; late_ms: the same,
+    of a printer that has left no query unanswered so far: an answer that comes later than that is taken for the next one.
     """
 
     kind = "printer"
@@ -63,6 +64,7 @@ class EscposDevice(Device):
         answers_status: bool = False,
         cut: bytes = CUT,
         answer_ms: int = ANSWER_MS,
+        late_ms: int = ANSWER_MS,
     ) -> None:
         super().__init__()
         self.width_dots = width_dots
@@ -72,6 +74,8 @@ class EscposDevice(Device):
         self._answers_status = answers_status
         self._cut = cut
         self._answer_ms = answer_ms
+        self._late_ms = late_ms
+        self._answers_all = True
         self._held = False  # the printer has sent XOFF and not yet XON
         self._answered: tuple[int, ...] = _QUERIES  # the queries that the last round got answers to: the others only cost time
         self._answers: dict[int, int] = {}  # of the last round: query -> answer
@@ -185,11 +189,13 @@ class EscposDevice(Device):
     async def _ask(self, number: int) -> int:
         """The answer to DLE EOT `number`; -1 when none came in time. Skips all that is no such answer."""
         await self._receive_waiting()
-        await self._line.write(bytes([0x10, 0x04, number]), self._answer_ms)
-        until_ms = self._clock.monotonic_ms() + self._answer_ms
+        limit_ms = self._late_ms if self._answers_all else self._answer_ms
+        await self._line.write(bytes([0x10, 0x04, number]), limit_ms)
+        until_ms = self._clock.monotonic_ms() + limit_ms
         while True:
             byte = await self._line.read_byte(until_ms)
             if byte < 0 or byte & _ANSWER_MASK == _ANSWER_FIXED:
+                self._answers_all = byte >= 0
                 return byte
             self._note(byte)
 

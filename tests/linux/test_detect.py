@@ -97,7 +97,7 @@ def test_of_a_terminal_it_proposes_every_device_and_says_why(machine: Machine) -
         "network": "network_manager",
     }
     assert values(found, "display")["device"] == "/dev/fb0"
-    assert values(found, "keypad") == {"device": "/dev/input/by-id/usb-ACME_Keypad-event-kbd"}
+    assert values(found, "keypad") == {"device": "/dev/input/by-id/usb-ACME_Keypad-event-kbd", "keys": ""}
     assert (values(found, "printer")["vendor"], values(found, "printer")["product"]) == (0x04B8, 0x0E15)
     assert values(found, "card_reader") == {"reader": "ACME SmartReader PICC"}
     assert values(found, "scanner")["device"] == "/dev/serial/by-id/usb-Honeywell_1900-if00"
@@ -121,10 +121,10 @@ def test_what_it_proposes_is_what_the_board_can_be_built_of(machine: Machine) ->
     assert {device.kind for device in hal.devices()} == {"clock", "storage", "secure_element", "display", "printer", "network"}
 
 
-def test_without_a_framebuffer_the_first_console_is_the_display(machine: Machine) -> None:
+def test_a_console_is_told_of_and_not_taken_from_who_is_signed_on_at_it(machine: Machine) -> None:
     machine.file("dev/tty1")
-    found = machine.found()
-    assert (found.devices["display"].part, values(found, "display")["device"]) == ("tty", "/dev/tty1")
+    assert "display" not in machine.found().devices
+    assert '# /dev/tty1 is a console: with part = "tty" it can be display and keypad' in machine.proposal()
 
 
 def test_a_mouse_is_no_keypad_and_what_scans_is_a_scanner(machine: Machine) -> None:
@@ -141,14 +141,14 @@ def test_of_several_keypads_one_is_in_force_and_the_others_are_comments(machine:
     machine.input("usb-A-event-kbd", KEYBOARD_KEYS)
     machine.input("usb-B-event-kbd", KEYPAD_KEYS)
     text = machine.proposal()
-    assert values(parse(text, "proposed"), "keypad") == {"device": "/dev/input/by-id/usb-A-event-kbd"}
+    assert values(parse(text, "proposed"), "keypad") == {"device": "/dev/input/by-id/usb-A-event-kbd", "keys": ""}
     assert "# /dev/input/by-id/usb-A-event-kbd has digits and enter, and more: a keyboard\n[keypad]" in text
     assert '# device = "/dev/input/by-id/usb-B-event-kbd"' in text
 
 
 def test_a_keypad_without_a_serial_number_has_a_name_by_its_path(machine: Machine) -> None:
     machine.input("platform-i8042-serio-0-event-kbd", KEYBOARD_KEYS, by="path")
-    assert values(machine.found(), "keypad") == {"device": "/dev/input/by-path/platform-i8042-serio-0-event-kbd"}
+    assert values(machine.found(), "keypad") == {"device": "/dev/input/by-path/platform-i8042-serio-0-event-kbd", "keys": ""}
 
 
 def test_a_device_of_another_class_is_no_printer(machine: Machine) -> None:

@@ -325,6 +325,16 @@ def test_paper_that_runs_out_in_the_middle_is_told_and_a_new_roll_goes_on(kind: 
     on(kind, tmp_path, program)
 
 
+def test_answers_that_a_network_delivers_late_are_no_noise(tmp_path: Path) -> None:
+    async def program(port: PrinterPort, printer: LibraryPrinter) -> None:
+        for _ in range(4):
+            health = await printer.check_health(CH_EXTERNAL)
+            assert (health.outcome, health.cause) == (HEALTH_SUCCESS, ""), health.detail
+        assert health.measurements["status_answers"] == 4
+
+    on(NetworkPrinterPort, tmp_path, program, at_boot="late_answers")
+
+
 @any_port
 def test_a_printer_that_never_answers_is_printed_on_and_is_no_fault_where_nobody_knows(
     kind: type[PrinterPort], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

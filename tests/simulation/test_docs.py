@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,10 @@ from host_sim.chips.ssd1306 import Ssd1306Chip
 from host_sim.chips.st7789 import St7789Chip
 from host_sim.chips.wifi import WifiChip
 from host_sim.firmware import Image
+from host_sim.linux.disk import Disk
+from host_sim.linux.input_device import KEYS, KeypadDevice
+from host_sim.linux.machine import MODELS as LINUX_MODELS
+from host_sim.linux.names import Names
 from host_sim.mishaps import Power, Program
 from host_sim.scenario import CARDS, HOSTILE, VERBS, Argument, load
 from host_sim.story import REFUSAL_OF
@@ -53,6 +58,16 @@ MODELS: dict[str, Any] = {
     "wires: i2c": I2cBus,
     "wires: spi": SpiBus,
     "wires: uart": UartLine,
+}
+
+
+LINUX: dict[str, Any] = {
+    **{
+        f"{kind}: {part}": getattr(import_module("host_sim.linux." + name.partition(".")[0]), name.partition(".")[2])
+        for (kind, part), name in LINUX_MODELS.items()
+    },
+    "storage: disk": Disk,
+    "names": Names,
 }
 
 
@@ -133,16 +148,16 @@ def cause_cell(fault: Fault, device: str) -> str:
     return f"`{fault.cause}`" + (f" of the {fault.component}" if fault.component not in ("", device) else "")
 
 
-@pytest.mark.parametrize("heading", [heading for heading in MODELS if not heading.startswith("keypad")])
+@pytest.mark.parametrize("heading", [heading for heading in (*MODELS, *LINUX) if not heading.startswith("keypad")])
 def test_the_faults_are_described_as_the_model_tells_them(heading: str) -> None:
     told = {code(name): (seen, cause) for name, seen, cause in rows("fault |", section(heading))}
     device = heading.partition(":")[0]
-    assert told == {name: (fault.seen, cause_cell(fault, device)) for name, fault in MODELS[heading].FAULTS.items()}
+    assert told == {name: (fault.seen, cause_cell(fault, device)) for name, fault in {**MODELS, **LINUX}[heading].FAULTS.items()}
 
 
-@pytest.mark.parametrize("heading", MODELS)
+@pytest.mark.parametrize("heading", [*MODELS, *LINUX])
 def test_the_habits_are_described_as_the_model_tells_them(heading: str) -> None:
-    habits: dict[str, str] = getattr(MODELS[heading], "HABITS", {})
+    habits: dict[str, str] = getattr({**MODELS, **LINUX}[heading], "HABITS", {})
     text = section(heading)
     told = {code(name): seen for name, seen in rows("habit |", text)} if "| habit |" in text else {}
     assert told == habits
@@ -159,6 +174,14 @@ def test_the_faults_of_the_keypad_are_described_for_any_key_and_line() -> None:
     assert told == {name: fault.cause for name, fault in KEYPAD.FAULTS.items()}
 
 
+def test_the_faults_of_the_keypad_of_a_linux_terminal_are_described_for_any_key(tmp_path: Path) -> None:
+    told = {}
+    for name, _, cause in rows("fault |", section("keypad: evdev")):
+        for key in KEYS:
+            told[code(name).replace("<key>", key)] = code(cause)
+    assert told == {name: fault.cause for name, fault in KeypadDevice(tmp_path).FAULTS.items()}
+
+
 def test_every_part_that_can_be_wired_has_its_section() -> None:
     assert {heading.partition(": ")[2] for heading in MODELS if ": " in heading and not heading.startswith("wires")} == set(WIRING)
 
@@ -166,3 +189,5 @@ def test_every_part_that_can_be_wired_has_its_section() -> None:
 def test_no_section_describes_faults_of_a_chip_that_is_not_there() -> None:
     broken = DOCUMENT.split("## What can be broken\n")[1].split("\n## ")[0]
     assert set(re.findall(r"^### (.*)$", broken, re.MULTILINE)) == set(MODELS)
+    linux = DOCUMENT.split("## A terminal on Linux\n")[1].split("\n## ")[0]
+    assert set(re.findall(r"^### (.*)$", linux, re.MULTILINE)) == set(LINUX)

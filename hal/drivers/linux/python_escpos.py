@@ -45,6 +45,7 @@ _KIND = "printer"
 _OPEN_MS = 2000  # less than the 3 s that a self-test gives the printer's check
 _MARGIN_MS = 500  # which the library's own limits, given to it, have for coming back
 _NETWORK_ANSWER_MS = 250  # through a radio that sleeps between beacons
+_NETWORK_LATE_MS = 800  # where a segment was lost: TCP sends it again after 200 ms at least, then after twice as long (RFC 6298; Linux)
 _CELL_DOTS = 12  # width of font A
 _TEAR_LINES = 4  # from the head to the edge at which a slip is torn off: 17 mm
 _USB_PRINTER = 7  # bInterfaceClass, USB device class definition for printing devices
@@ -301,6 +302,7 @@ class LibraryPrinter(EscposDevice):
         columns: int,
         answers_status: bool,
         answer_ms: int = ANSWER_MS,
+        late_ms: int = ANSWER_MS,
     ) -> None:
         if profile not in CAPABILITIES["profiles"]:
             raise ValueError("printer: no profile %r; there are: %s" % (profile, ", ".join(sorted(CAPABILITIES["profiles"]))))
@@ -316,7 +318,7 @@ class LibraryPrinter(EscposDevice):
             raise ValueError("printer: width_dots %r, columns %r: a multiple of 8, and at least 1" % (width_dots, columns))
         cut = CUT if features["paperFullCut"] or features["paperPartCut"] else FEED + bytes([_TEAR_LINES])
         self._library_line = LibraryLine(way, clock)
-        super().__init__(self._library_line, width_dots, columns, clock, answers_status, cut, answer_ms)
+        super().__init__(self._library_line, width_dots, columns, clock, answers_status, cut, answer_ms, late_ms)
         if not features["bitImageRaster"]:
             self.level = 1
 
@@ -355,7 +357,8 @@ class EscposNetwork(LibraryPrinter):
         columns: int = 0,
         answers_status: bool = False,
     ) -> None:
-        super().__init__(NetworkWay(host, port), clock, profile, width_dots, columns, answers_status, _NETWORK_ANSWER_MS)
+        way = NetworkWay(host, port)
+        super().__init__(way, clock, profile, width_dots, columns, answers_status, _NETWORK_ANSWER_MS, _NETWORK_LATE_MS)
 
 
 class EscposSerial(LibraryPrinter):
