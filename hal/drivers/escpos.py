@@ -48,8 +48,8 @@ _TEST_FEED_LINES = 3
 
 class EscposDevice(Device):
     """width_dots: of the print head, a multiple of 8; columns: of font A; answers_status: the board knows that its printer answers
-    DLE EOT 1..4, so that silence is a failure; cut: the command that ends a slip; answer_ms: how long an answer may take; late_ms: the same,
-    of a printer that has left no query unanswered so far: an answer that comes later than that is taken for the next one.
+    DLE EOT 1..4, so that silence is a failure; cut: the command that ends a slip; answer_ms: how long an answer may take; late_ms: how
+    long, of a printer that has left no query unanswered: an answer that comes later than that is taken for the next one.
     """
 
     kind = "printer"
