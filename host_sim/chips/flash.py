@@ -36,8 +36,13 @@ class FlashChip(Chip):
 
     def fault(self, name: str, on: bool = True) -> None:
         super().fault(name, on)
-        if name == "rotten" and on and self.folder is not None:
-            rot(self.folder)
+        if name == "rotten" and on:
+            self.rot()
+
+    def rot(self) -> None:
+        """See rot_in."""
+        if self.folder is not None:
+            rot_in(self.folder)
 
     def admit(self, call: int) -> int:
         """What the medium says to a call (READ, APPEND, REMOVE): the bits that come out wrong in the last byte. Raises OSError."""
@@ -48,7 +53,7 @@ class FlashChip(Chip):
         return WRONG_BIT if self.has("weak_cells") and call == APPEND else 0
 
 
-def rot(folder: Path) -> None:
+def rot_in(folder: Path) -> None:
     """Change a byte in the middle of the largest file of a terminal's memory. Switching the fault off does not bring it back."""
     files = sorted((file for file in folder.iterdir() if file.is_file()), key=lambda file: file.stat().st_size)
     if files:

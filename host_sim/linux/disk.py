@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from host_sim.chips.faces import Fault
-from host_sim.chips.flash import rot
+from host_sim.chips.flash import rot_in
 from host_sim.linux.interface import Interface
 
 SIZE_KIB = 4096
@@ -47,7 +47,7 @@ class Disk(Interface):
         if name == "read_only":
             _run("mount", "-o", f"remount,{'ro' if on else 'rw'}", str(self.folder))
         elif name == "rotten" and on:
-            rot(self.state)
+            rot_in(self.state)
         elif name == "full" and on:
             self._fill()
         elif name == "full":

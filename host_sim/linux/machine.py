@@ -141,9 +141,9 @@ class LinuxMachine(DesktopTerminal):
         try:
             async with asyncio.timeout(COMMAND_TIMEOUT_S):
                 told, _ = await process.communicate()
-        except BaseException:
-            process.kill()
-            raise
+        finally:
+            if process.returncode is None:
+                process.kill()
         if process.returncode:
             raise TerminalFailure(f"reinstate-agent {command}: {told.decode(errors='replace').strip()}")
 

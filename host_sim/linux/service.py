@@ -12,6 +12,7 @@ from pathlib import Path
 
 NOTIFICATION_BYTES = 4096
 LOOK_S = 0.1
+ABORT_S = 2.0  # TimeoutAbortSec: for it to tell where it stood
 RESTART_S = 0.1  # systemd's RestartSec
 WRONG_USAGE = 2  # RestartPreventExitStatus: it would only say the same again
 
@@ -83,6 +84,8 @@ class Service:
             await asyncio.sleep(LOOK_S)
             if self.ready and time.monotonic() - self._fed_s > self._watchdog_s:
                 process.send_signal(signal.SIGABRT)
+                await asyncio.sleep(ABORT_S)
+                process.kill()
                 return
 
     def _notified(self, notifications: socket.socket) -> None:

@@ -1,7 +1,7 @@
 """Secure elements of a Linux terminal: a PKCS#11 token, and a folder of key files.
 
-The desktop has one SoftHSM 2, and each terminal its own token in it, as a machine has several sticks: the library reads once for each
-process which store it is to use, from the environment.
+Each terminal has a SoftHSM 2 of its own: the library reads once for each process which store it is to use, from the environment, and a
+token that is being made in a store is in the way of who looks into it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import functools
 import itertools
 import os
 import subprocess
-import tempfile
 from binascii import crc32
 from collections.abc import Callable
 from pathlib import Path
@@ -58,18 +57,22 @@ class Token(Interface):
         "wrong_key": Fault("the token holds other keys than those made there: it is another token", "key_mismatch"),
     }
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, store: Path | None = None) -> None:
+        """store: one that several tokens share, for drivers in one process; its own where there is none given."""
         super().__init__(folder)
+        self._store = store or folder / "softhsm"
         self.label = f"terminal {os.getpid()}-{next(_number)}"
         self.pin = "28713904"
         self.pin_file = folder / "pin"
 
     async def start(self) -> None:
         """Raises OSError where there is no SoftHSM, with what it said if it fails."""
-        self._aside = _store() / "aside" / self.label  # where faults put what they take away; in the store, for moving at one stroke
+        if not self._store.exists():
+            make_store(self._store)
+        self._aside = self._store / "aside" / self.label  # where faults put what they take away; in the store, for moving at one stroke
         self._kept = _Kept(self._aside / "keys")
         await asyncio.to_thread(self._utility, "--init-token", "--free", "--label", self.label, "--so-pin", self.pin, "--pin", self.pin)
-        (self._place,) = [path.parent for path in _store().glob("tokens/*/token.object") if self.label.encode() in path.read_bytes()]
+        (self._place,) = [path.parent for path in self._store.glob("tokens/*/token.object") if self.label.encode() in path.read_bytes()]
         self._write_pin()
 
     async def stop(self) -> None:
@@ -80,8 +83,7 @@ class Token(Interface):
         return {"module": library(), "token": self.label, "pin_file": str(self.pin_file)}
 
     def environment(self) -> dict[str, str]:
-        """For this process it is set by `start`."""
-        return {ENVIRONMENT: str(_store() / "softhsm2.conf")}
+        return {ENVIRONMENT: str(self._store / "softhsm2.conf")}
 
     def fault(self, name: str, on: bool = True) -> None:
         if self.has(name) == on:
@@ -295,19 +297,11 @@ def library() -> str:
     raise OSError("no SoftHSM found: apt install softhsm2")
 
 
-@functools.cache
-def _store() -> Path:
-    """This process's own store, which is gone with it."""
-    _stores.append(tempfile.TemporaryDirectory(prefix="reinstate-softhsm-"))
-    store = Path(_stores[-1].name)
-    (store / "tokens").mkdir(mode=0o700)
-    configuration = store / "softhsm2.conf"
-    configuration.write_text(f"directories.tokendir = {store}/tokens\nobjectstore.backend = file\nslots.removable = true\n")
-    os.environ[ENVIRONMENT] = str(configuration)
-    return store
-
-
-_stores: list[tempfile.TemporaryDirectory[str]] = []  # which would end at once if nobody held them
+def make_store(store: Path) -> None:
+    """An empty SoftHSM in that folder, with its configuration."""
+    (store / "tokens").mkdir(mode=0o700, parents=True)
+    configuration = f"directories.tokendir = {store}/tokens\nobjectstore.backend = file\nslots.removable = true\n"
+    (store / "softhsm2.conf").write_text(configuration)
 
 
 def _attributes(content: bytes | bytearray) -> dict[int, tuple[int, int | bytes]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import signal
 import subprocess
 import tempfile
@@ -14,7 +15,7 @@ import pytest
 
 from host_sim.linux.machine import LinuxMachine
 from host_sim.scenario import Scenario
-from host_sim.story import TERMINAL, Story
+from host_sim.story import Story
 from host_sim.terminal import TerminalFailure, check_runtime
 from tests.story.world import until
 
@@ -43,17 +44,17 @@ def said(machine: LinuxMachine, head: str) -> int:
     return sum(line.startswith(head) for line in machine.lines)
 
 
-def outcomes(story: Story) -> dict[int, int]:
-    """Phase -> outcome of the last verified report, by their numbers."""
-    return {values[0]: values[1] for values in story.account.reports[-1]["results"]}
-
-
-async def found_by_order(story: Story, machine: LinuxMachine, plan: str = "daily") -> list[str]:
-    """Have the acquirer order a self-test; gives the diagnoses."""
-    begun, ended = len(machine.lines), said(machine, f"self-test {plan} ended")
-    await story.acquirer.order(TERMINAL, action="self_test", plan=plan)
-    await until(lambda: said(machine, f"self-test {plan} ended") == ended + 1, f"the end of the self-test {plan}")
-    return [line.split()[1] + " " + line.split()[2] for line in machine.lines[begun:] if line.startswith("diagnosis ")]
+async def asked_for_a_self_test(machine: LinuxMachine) -> list[str]:
+    """Ask the running agent for one from the shell; gives what was found, as 'component cause'."""
+    shell = machine.command_for("selftest", "--json")
+    asked = await asyncio.create_subprocess_exec(*shell, env=machine.environment, stdout=asyncio.subprocess.PIPE)
+    async with asyncio.timeout(90):
+        out, _ = await asked.communicate()
+    machine.check()
+    document = json.loads(out)
+    assert document["plan"] == "daily"
+    assert asked.returncode == (1 if any(result["outcome"] not in ("pass", "skip") for result in document["results"]) else 0)
+    return [f"{finding['component']} {finding['cause']}" for finding in document["findings"]]
 
 
 def test_a_killed_agent_is_started_again_and_knows_that_it_was_killed() -> None:
@@ -109,9 +110,9 @@ def test_what_is_pulled_out_while_it_runs_is_missed_and_found_again(kind: str, f
     async def scenario() -> None:
         async with linux_world() as (story, machine):
             machine.breakable[kind].fault(fault)
-            assert f"{kind} {cause}" in await found_by_order(story, machine)
+            assert f"{kind} {cause}" in await asked_for_a_self_test(machine)
             machine.breakable[kind].fault(fault, False)
-            assert await found_by_order(story, machine) == []
+            assert await asked_for_a_self_test(machine) == []
 
     asyncio.run(scenario())
 
@@ -121,10 +122,10 @@ def test_reports_go_on_over_a_full_disk_and_say_so() -> None:
         async with linux_world() as (story, machine):
             machine.disk.fault("full")
             reports = len(story.account.reports)
-            assert "storage full" in await found_by_order(story, machine)
+            assert "storage full" in await asked_for_a_self_test(machine)
             await until(lambda: len(story.account.reports) > reports, "the report of a terminal whose disk is full")
             machine.disk.fault("full", False)
-            assert await found_by_order(story, machine) == []
+            assert await asked_for_a_self_test(machine) == []
 
     asyncio.run(scenario())
 
@@ -145,16 +146,11 @@ def test_a_second_agent_says_that_there_is_one_and_ends() -> None:
     assert len(ended.stderr.splitlines()) == 1 and "in use by another agent" in ended.stderr
 
 
-def test_the_running_agent_answers_a_self_test_from_the_shell() -> None:
+def test_a_self_test_from_the_shell_is_the_agents_own_and_reaches_the_acquirer() -> None:
     async def scenario() -> None:
         async with linux_world() as (story, machine):
             reports = len(story.account.reports)
-            shell = machine.command_for("selftest")
-            asked = await asyncio.create_subprocess_exec(*shell, env=machine.environment, stdout=asyncio.subprocess.PIPE)
-            async with asyncio.timeout(60):
-                out, _ = await asked.communicate()
-            assert asked.returncode == 0, out.decode()
-            assert "plan daily" in out.decode()
+            assert await asked_for_a_self_test(machine) == []
             await until(lambda: len(story.account.reports) == reports + 1, "the same result at the acquirer")
 
     asyncio.run(scenario())

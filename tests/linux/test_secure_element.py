@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import functools
 import os
 import resource
 import shutil
@@ -36,7 +38,7 @@ from hal.drivers.linux.key_file import KeyFile
 from hal.drivers.linux.pkcs11_token import Pkcs11Token
 from hal.errors import E_FAILURE, E_NOEXIST, E_NOHARDWARE, E_NOSERVICE, E_TIMEOUT, DeviceError
 from hal.hal import Hal
-from host_sim.linux.token import COUNT_LOW, FINAL_TRY, LOCAL, KeyFolder, Token, _attributes, library
+from host_sim.linux.token import COUNT_LOW, ENVIRONMENT, FINAL_TRY, LOCAL, KeyFolder, Token, _attributes, library, make_store
 from host_sim.pki import TestAuthority
 from tests.hal.test_secure_elements import (  # noqa: F401  # what every secure element promises, asked of these two by the fixture `on`
     test_a_made_key_signs_and_its_signature_verifies_here_and_elsewhere,
@@ -68,13 +70,24 @@ def loaded() -> Any:
     return pkcs11.lib(os.path.realpath(library()))
 
 
+@functools.cache
+def shared_store() -> Path:
+    """Of this process, whose library reads once which one it is; gone with it."""
+    folder = tempfile.TemporaryDirectory(prefix="reinstate-softhsm-")
+    atexit.register(folder.cleanup)
+    store = Path(folder.name) / "store"
+    make_store(store)
+    os.environ[ENVIRONMENT] = str(store / "softhsm2.conf")
+    return store
+
+
 class Bench:
     """A model and a driver on it, brought up unless it fails; `restarted()` gives a driver that knows only what lasts."""
 
     def __init__(self, part: str, folder: Path) -> None:
         self._runner = asyncio.Runner()
         self.clock = real_clock()
-        self.model: Any = {"pkcs11": Token, "key_file": KeyFolder}[part](folder)
+        self.model: Any = Token(folder, shared_store()) if part == "pkcs11" else KeyFolder(folder)
         self.run(self.model.start())
         self.element: Any = self.restarted()
 
