@@ -48,9 +48,12 @@ async def check_image(
     have signed; version: that runs.
 
     Health of kind 'firmware': success, with files, image_bytes and duration_ms; fail with file_changed (one that was added, too),
-    file_missing or manifest_wrong, detail: the first path; not-run with no_manifest. Raises DeviceError as the element does.
+    file_missing or manifest_wrong, detail: the first path; not-run with no_manifest, or with absent where the element is not enabled.
+    Raises DeviceError as the element does.
     """
     begun_ms = clock.monotonic_ms()
+    if not element.enabled:  # what is wrong with it its own phase tells
+        return Health(HEALTH_NOT_RUN, KIND, "absent", detail="no secure element to verify with")
     try:
         files = await _manifest(program, element, keys, version)
     except ManifestError as error:

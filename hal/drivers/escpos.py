@@ -160,6 +160,7 @@ class EscposDevice(Device):
     async def _ask_status(self, queries: "tuple[int, ...]") -> PrinterStatus:
         start_ms = self._clock.monotonic_ms()
         self._garbled = False
+        self._answers_all = bool(self._answered)
         answers: dict[int, int] = {}
         self._answers = answers
         for number in queries:

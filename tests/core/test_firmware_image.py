@@ -146,6 +146,14 @@ def test_what_the_terminal_writes_and_what_is_no_module_is_no_change():
     assert health(maker, program).outcome == HEALTH_SUCCESS
 
 
+def test_without_an_element_to_verify_with_nothing_can_be_judged():
+    maker = Maker()
+    program = maker.sealed()
+    maker.element.disable()
+    result = health(maker, program)
+    assert (result.outcome, result.cause) == (HEALTH_NOT_RUN, "absent")
+
+
 def test_without_a_manifest_nothing_can_be_judged():
     maker = Maker()
     result = health(maker, Program(FILES))

@@ -47,8 +47,8 @@ SILENCE_S = 1.5 * KEEPALIVE_S  # for which a broker bears with a client, MQTT 3.
 class LoggingBroker(MosquittoBroker):
     """mosquitto that logs each packet."""
 
-    def _write_config(self) -> Path:
-        config = super()._write_config()
+    def write_config(self) -> Path:
+        config = super().write_config()
         with config.open("a") as lines:
             lines.write("log_type debug\n")
         return config

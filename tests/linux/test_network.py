@@ -40,7 +40,7 @@ from hal.network import CONTRACT
 from host_sim.linux.network_manager_service import NetworkManagerService, WiredNetworkManagerService
 from tests.linux.support import bring_up, real_clock
 
-JOIN_MS = 5000
+JOIN_MS = 15000
 GIVE_UP_MS = 1500  # for an address that never comes
 LIMIT_S = 30
 CODES = {
