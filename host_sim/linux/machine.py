@@ -75,7 +75,7 @@ class LinuxMachine(DesktopTerminal):
             self._install(board)
         self.image = Image(self.device)
         self.breakable = {**self.chips, "storage": self.disk, "names": self.names, "firmware": self.image}
-        self._configuration = folder / "agent.toml"
+        self.configuration = folder / "agent.toml"
         self._started = contextlib.AsyncExitStack()
 
     @classmethod
@@ -108,7 +108,7 @@ class LinuxMachine(DesktopTerminal):
         for kind, chip in self.chips.items():
             lines += ["", f"[{kind}]", f"part = {toml_value(chip.part)}"]
             lines += [f"{key} = {toml_value(value)}" for key, value in chip.section().items()]
-        self._configuration.write_text("\n".join(lines) + "\n")
+        self.configuration.write_text("\n".join(lines) + "\n")
 
     async def take_down(self) -> None:
         await super().take_down()
@@ -171,7 +171,7 @@ class LinuxMachine(DesktopTerminal):
         seen = [argument for name, place in SEEN.items() for argument in (str(self.names.folder / name), place)]
         mounts = " && ".join(f'mount --bind "${2 * number + 1}" "${2 * number + 2}"' for number in range(len(SEEN)))
         script = f'{mounts} && shift {len(seen)} && exec "$@"'
-        agent = [sys.executable, "-P", "-m", f"boards.{self.facts['id']}.main", *arguments, "--config", str(self._configuration)]
+        agent = [sys.executable, "-P", "-m", f"boards.{self.facts['id']}.main", *arguments, "--config", str(self.configuration)]
         return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", *seen, *agent]
 
     @property
@@ -192,5 +192,5 @@ class LinuxMachine(DesktopTerminal):
         files = Files(str(self.disk.state))
         process = Process(files, self._log, "", None)
         platform = Platform(process, None, time, sleep_ms, files, resolve, Files(str(self.device)))
-        hal: Hal = self.board.build(load(str(self._configuration)))(platform)
+        hal: Hal = self.board.build(load(str(self.configuration)))(platform)
         return hal

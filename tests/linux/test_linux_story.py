@@ -7,6 +7,7 @@ import contextlib
 import json
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,10 +16,11 @@ import pytest
 
 from host_sim.linux.machine import LinuxMachine
 from host_sim.scenario import Scenario
-from host_sim.story import Story
+from host_sim.story import PASSWORD, SSID, Story
 from host_sim.terminal import TerminalFailure, check_runtime
 from tests.story.world import until
 
+ROOT = Path(__file__).parents[2]
 BOARD = "linux_terminal"
 pytestmark = [
     pytest.mark.needs(program) for program in ("root", "pcscd", "vsmartcard-vpcd", "softhsm2", "python3-dbusmock", "dbus-daemon")
@@ -55,6 +57,28 @@ async def asked_for_a_self_test(machine: LinuxMachine) -> list[str]:
     assert document["plan"] == "daily"
     assert asked.returncode == (1 if any(result["outcome"] not in ("pass", "skip") for result in document["results"]) else 0)
     return [f"{finding['component']} {finding['cause']}" for finding in document["findings"]]
+
+
+def test_every_device_of_the_terminal_keeps_its_contract_through_two_lives() -> None:
+    async def scenario() -> dict[str, list[str]]:
+        scenario = Scenario(Path("test"), "a test", BOARD, "en", ())
+        with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
+            story = Story(
+                scenario, Path(folder), board=BOARD, runtime="cpython", language="en", broker="embedded", tell=lambda who, what: None
+            )
+            async with story.world():
+                machine = story.terminal
+                assert isinstance(machine, LinuxMachine)
+                program = [sys.executable, str(Path(__file__).with_name("contract_side.py")), str(machine.configuration), SSID, PASSWORD]
+                environment = machine.environment | {"PYTHONPATH": str(ROOT)}
+                side = await asyncio.create_subprocess_exec(*program, env=environment, stdout=asyncio.subprocess.PIPE)
+                async with asyncio.timeout(60):
+                    out, _ = await side.communicate()
+                complaints: dict[str, list[str]] = json.loads(out.splitlines()[-1])
+                assert set(complaints) == set(machine.facts["parts"])
+                return complaints
+
+    assert {kind: found for kind, found in asyncio.run(scenario()).items() if found} == {}
 
 
 def test_a_killed_agent_is_started_again_and_knows_that_it_was_killed() -> None:
