@@ -22,7 +22,7 @@ from tests.hal.wired import BOARD
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "tests" / "hal" / "drivers_on_micropython.py"
-HEAP = "192k"
+HEAP = "224k"
 TIMEOUT_S = 60
 
 

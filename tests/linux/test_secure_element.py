@@ -246,6 +246,7 @@ async def main(element):
 part, *arguments = sys.argv[1:]
 element = {"pkcs11": Pkcs11Token, "key_file": KeyFile}[part](*arguments, clock=real_clock())
 if os.environ.get("AS_NOBODY"):
+    import pkcs11._pkcs11  # whose file nobody may be unable to read
     os.setgroups([])
     os.setgid(65534)
     os.setuid(65534)
