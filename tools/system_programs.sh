@@ -14,7 +14,11 @@ need python3-dbusmock /usr/lib/python3/dist-packages/dbusmock/__init__.py
 need iproute2 /usr/sbin/ip /sbin/ip /usr/bin/ip
 need pcscd /usr/sbin/pcscd
 need vsmartcard-vpcd /usr/lib/pcsc/drivers/serial/libifdvpcd.so
-need softhsm2 /usr/lib/softhsm/libsofthsm2.so
+need softhsm2 /usr/bin/softhsm2-util
+need systemd /usr/bin/systemd-analyze
+need gcc /usr/bin/gcc
+need libc6-dev /usr/include/stdio.h
+need linux-libc-dev /usr/include/linux/fb.h
 need libusb-1.0-0 /usr/lib/*/libusb-1.0.so.0
 need swig /usr/bin/swig
 need libpcsclite-dev /usr/include/PCSC/winscard.h
