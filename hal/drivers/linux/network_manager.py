@@ -64,6 +64,7 @@ _REASONS = {
 }
 
 _CALL_MS = 2000  # for an answer of NetworkManager, which gives it at once
+_SETTLE_MS = 1000  # a device that has just lost its network is unavailable for a moment
 _POLL_MS = 50
 _ZERO_DBM = 120  # per cent that 0 dBm would be
 
@@ -120,9 +121,8 @@ class NetworkManager(Device):
             if not self.is_connected():
                 await self._activate()
         while not self.is_connected():
-            if self._failure is not None or self._state() < _DISCONNECTED:
-                raise self._error()
-            if self._clock.monotonic_ms() - begun_ms >= timeout_ms:
+            limit_ms = timeout_ms if self._state() >= _DISCONNECTED else min(timeout_ms, _SETTLE_MS)
+            if self._failure is not None or self._clock.monotonic_ms() - begun_ms >= limit_ms:
                 raise self._error()
             await self._clock.sleep_ms(_POLL_MS)
 
