@@ -11,7 +11,7 @@ from fcntl import ioctl
 from hal.device import HEALTH_SUCCESS, Device, Health
 from hal.drivers.linux.resolver import Resolver
 from hal.errors import E_NOHARDWARE, E_OFFLINE, E_TIMEOUT, DeviceError
-from hal.network import CONTRACT, is_numeric
+from hal.network import CONTRACT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,11 +85,7 @@ class Interface(Device):
     async def resolve(self, host: str, timeout_ms: int) -> str:
         """Raises DeviceError E_DISABLED, E_OFFLINE (not connected), E_NOEXIST (no such name, or nobody answers in time)."""
         self.require_enabled()
-        if is_numeric(host):
-            return host
-        if not self.is_connected():
-            raise DeviceError(E_OFFLINE, self.kind, "not connected", cause="no_link")
-        return await self._resolver.address_of(host, timeout_ms)
+        return await self._resolver.address_of(host, self.is_connected, timeout_ms)
 
     def signal_dbm(self) -> int:
         """Raises DeviceError E_DISABLED, E_OFFLINE (not joined)."""

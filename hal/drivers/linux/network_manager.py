@@ -12,7 +12,7 @@ from dbus_fast.aio import MessageBus
 from hal.device import HEALTH_NOT_RUN, HEALTH_SUCCESS, Device, Health
 from hal.drivers.linux.resolver import Resolver
 from hal.errors import E_FAILURE, E_ILLEGAL, E_NOHARDWARE, E_NOSERVICE, E_OFFLINE, E_TIMEOUT, DeviceError
-from hal.network import CONTRACT, is_numeric
+from hal.network import CONTRACT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -137,11 +137,7 @@ class NetworkManager(Device):
     async def resolve(self, host: str, timeout_ms: int) -> str:
         """Raises DeviceError E_DISABLED, E_OFFLINE (not connected), E_NOEXIST (no such name, or nobody answers in time)."""
         self.require_enabled()
-        if is_numeric(host):
-            return host
-        if not self.is_connected():
-            raise DeviceError(E_OFFLINE, self.kind, "not connected", cause="no_link")
-        return await self._resolver.address_of(host, timeout_ms)
+        return await self._resolver.address_of(host, self.is_connected, timeout_ms)
 
     def signal_dbm(self) -> int:
         """-90..-20: NetworkManager tells the strength of the access point that it has joined in per cent, -20 dBm and more as 100, -90 dBm
