@@ -33,6 +33,7 @@ THIS_YEAR, NOT_SET = 2026, 2000
 HEAP = "512k"
 QUICK_MS = 5000  # for answers that do not come; 0: as in the field
 LIMIT_S = 120
+AT_ONCE = 4  # terminals that compute; those that wait for what does not come are not counted
 # Those with a cause that the walk finds by itself; slow and lossy are measured, and judged by whoever has the limits.
 FAILING = [name for name in Uplink.FAULTS if name not in ("slow", "lossy", "acquirer_silent")]
 
@@ -46,6 +47,7 @@ class World:
     def __init__(self, folder: Path, limit_ms: int) -> None:
         self.folder = folder
         self.limit_ms = limit_ms
+        self.turn = asyncio.Semaphore(AT_ONCE)
         self.authority = TestAuthority()
         self.broker = MosquittoBroker(folder / "broker", self.authority, ACQUIRER)
 
@@ -132,9 +134,10 @@ def play(folder: Path, limit_ms: int, scenario: Callable[[World], Awaitable[None
     asyncio.run(main())
 
 
-async def sound(walk: Walk) -> dict[str, int]:
+async def sound(world: World, walk: Walk) -> dict[str, int]:
     """A walk that finds nothing wrong; gives what it measured."""
-    outcome, cause, _, measurements, detail = await walk()
+    async with world.turn:
+        outcome, cause, _, measurements, detail = await walk()
     assert (outcome, cause) == ("success", ""), detail
     assert measurements["inquiries"] >= 1 and measurements["connect_ms"] > 0
     return measurements
@@ -143,12 +146,12 @@ async def sound(walk: Walk) -> dict[str, int]:
 def test_each_fault_is_named_and_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def one(world: World, runtime: str, fault: str) -> None:
         async with world.terminal(f"{fault}-{runtime}", runtime) as (uplink, walk):
-            assert (await sound(walk))["round_trip_ms"] < SENT_AGAIN_MS
+            assert (await sound(world, walk))["round_trip_ms"] < SENT_AGAIN_MS
             uplink.fault(fault)
             outcome, cause, _, _, detail = await walk()
             assert (fault, outcome, cause) == (fault, "fail", Uplink.FAULTS[fault].cause), detail
             uplink.fault(fault, False)
-            await sound(walk)
+            await sound(world, walk)
 
     async def scenario(world: World) -> None:
         await asyncio.gather(*(one(world, runtime, fault) for runtime in RUNTIMES for fault in FAILING))
@@ -168,9 +171,9 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_slow_and_a_lossy_path_show_in_what_is_measured(tmp_path: Path) -> None:
     async def slow(world: World, runtime: str) -> None:
         async with world.terminal(f"slow-{runtime}", runtime) as (uplink, walk):
-            await sound(walk)
+            await sound(world, walk)
             uplink.fault("slow")
-            measured = await sound(walk)
+            measured = await sound(world, walk)
             assert measured["round_trip_ms"] >= 2 * SLOW_MS
             assert measured["lost"] <= 1
 
@@ -182,9 +185,9 @@ def test_a_slow_and_a_lossy_path_show_in_what_is_measured(tmp_path: Path) -> Non
 
     async def lossy(world: World, runtime: str) -> None:
         async with world.terminal(f"lossy-{runtime}", runtime) as (uplink, walk):
-            await sound(walk)
+            await sound(world, walk)
             uplink.fault("lossy")
-            measured = await sound(walk)
+            measured = await sound(world, walk)
             assert measured["lost"] >= 2 and measured["round_trip_ms"] < SENT_AGAIN_MS
 
     async def scenario(world: World) -> None:
@@ -202,7 +205,7 @@ def test_a_certificate_that_is_not_yet_valid_is_the_clocks_fault_when_the_clock_
             outcome, cause, _, _, detail = await walk()
             assert (outcome, cause) == ("fail", "clock_wrong"), detail
             uplink.fault("tls_not_yet_valid", False)
-            await sound(walk)  # whose answers set the clock
+            await sound(world, walk)  # whose answers set the clock
             uplink.fault("tls_not_yet_valid")
             outcome, cause, _, _, detail = await walk()
             assert (outcome, cause) == ("fail", "certificate_expired") and "not valid at this date" in detail

@@ -501,6 +501,7 @@ def test_a_service_that_hangs_holds_nobody_up_and_is_well_when_it_goes_on(desk: 
         files = open_files(desk.slot.pcscd)
         os.kill(desk.slot.pcscd.process_id, signal.SIGSTOP)
         try:
+            await until_stopped(desk.slot.pcscd.process_id)
             assert await desk.health() == (HEALTH_FAIL, "no_answer")
         finally:
             os.kill(desk.slot.pcscd.process_id, signal.SIGCONT)  # by the loop: were it held up, this would never come
@@ -660,6 +661,14 @@ def test_without_root_there_is_no_pcscd_and_one_line_says_so(tmp_path: Path) -> 
 def open_files(pcscd: Pcscd) -> int:
     """How many files the service has open: one for each session."""
     return len(list(Path(f"/proc/{pcscd.process_id}/fd").iterdir()))
+
+
+async def until_stopped(process_id: int) -> None:
+    """All threads of a process stand still: those that run when the signal is sent do so a little later."""
+    threads = Path(f"/proc/{process_id}/task")
+    async with asyncio.timeout(LIMIT_S):
+        while any(stat.read_text().rpartition(")")[2].split()[0] != "T" for stat in threads.glob("*/stat")):
+            await asyncio.sleep(0.01)
 
 
 async def ended(task: asyncio.Task[bool]) -> bool:
