@@ -16,7 +16,7 @@ from firmware_agent.boot_guard import (
 from firmware_agent.flows.selftest_pages import degraded_page
 from firmware_agent.flows.ui import Ui
 from firmware_agent.identity.identity import Identity, IdentityError
-from firmware_agent.identity.registration import RegistrationError, begin, renewed, writes
+from firmware_agent.identity.registration import begin
 from firmware_agent.links.access import address_of, join
 from firmware_agent.links.link import LinkSettings, Tls
 from firmware_agent.links.path import Path
@@ -24,9 +24,10 @@ from firmware_agent.messages.cbor import encode
 from firmware_agent.messages.courier import Courier
 from firmware_agent.messages.inbound import RESULT_GOOD, Judge, Verdict
 from firmware_agent.messages.schema import down_topics
+from firmware_agent.orders import OrderError, effect_of
 from firmware_agent.selftest.diagnosis import diagnose_all
 from firmware_agent.selftest.engine import run_phases
-from firmware_agent.selftest.plans import DAILY, POWER_ON, PlanError, plan_phases
+from firmware_agent.selftest.plans import DAILY, POWER_ON, plan_phases
 from firmware_agent.selftest.run import daily_is_due
 from firmware_agent.selftest.subject import Subject
 from firmware_agent.settings import DEFAULTS, Settings
@@ -34,17 +35,12 @@ from firmware_agent.state.machine import (
     IN_SERVICE,
     PROBATION,
     RECOVERING,
-    REVIEW_ANSWERS,
     STEP_REGISTRATION,
     SUSPENDED,
     FaultCleared,
-    Lifted,
-    Registered,
-    ReviewAnswered,
-    Suspended,
     TimePassed,
 )
-from firmware_agent.state.reasons import ACTOR_HOST, ACTOR_POI, Reason, reason_kind
+from firmware_agent.state.reasons import ACTOR_POI
 from firmware_agent.store import Store, StoreError
 from firmware_agent.terminal import KEY_HIGHEST, KEY_WALL, Terminal
 from firmware_agent.texts import load
@@ -59,10 +55,8 @@ if TYPE_CHECKING:
     from firmware_agent.boot_guard import BootGuard
     from firmware_agent.flows.counter import Counter
     from firmware_agent.links.link import Link, Message
-    from firmware_agent.messages.schema import Claims
     from firmware_agent.safe_mode import SafeMode
     from firmware_agent.selftest.phases import Phase, Result
-    from firmware_agent.state.machine import Event
     from hal.clock import Clock
     from hal.hal import Hal
 
@@ -263,36 +257,27 @@ class Agent:
             return
         clock = self._hal.clock
         verdict = await judge.judge(message.topic, message.payload, terminal.highest, clock.wall_s(), clock.trust)
-        events: list[Event] = []
-        changes: list[tuple[str, bytes | None]] = []
-        identity = None
         claims = verdict.claims
+        effect = None
         if not verdict.refusal and claims is not None:
             try:
-                if claims.kind.name == "credentials":
-                    identity = await renewed(terminal, claims)
-                    changes.extend(writes(identity))
-                if claims.text("action") == "revoke_badge":
-                    from firmware_agent.identity.technician import revocation  # seldom needed
-
-                    changes.append(revocation(terminal.store, claims.text("badge")))
-                events.extend(self._events(claims))
-            except (KeyError, RegistrationError) as error:
-                self._log("order %s cannot be done: %s" % (claims.kind.name, error))
-                verdict.refusal = "unknown_action"
-        if verdict.refusal or claims is None:
+                effect = await effect_of(terminal, claims)
+            except OrderError as error:
+                self._log("%s cannot be done: %s" % (claims.kind.name, error))
+                verdict.refusal = error.code
+        if effect is None or claims is None:
             self._refuse(terminal, verdict, message)
             return
-        changes.append((KEY_HIGHEST, encode(claims.sequence)))
+        effect.changes.append((KEY_HIGHEST, encode(claims.sequence)))
         is_news = claims.issued_at > terminal.wall_s
         if is_news:
-            changes.append((KEY_WALL, encode(claims.issued_at)))
-        receipt = [("receipt", self._receipt(terminal, verdict))]
+            effect.changes.append((KEY_WALL, encode(claims.issued_at)))
+        effect.messages.append(("receipt", self._receipt(terminal, verdict)))
         try:
             if claims.kind.name == "answer":
-                terminal.tell(receipt, events, changes)
+                terminal.tell(effect.messages, effect.events, effect.changes)
             else:
-                terminal.apply(events, receipt, changes)
+                terminal.apply(effect.events, effect.messages, effect.changes)
         except StoreError as error:
             if error.code != "medium":
                 raise
@@ -303,12 +288,12 @@ class Agent:
             clock.set_wall(claims.issued_at)
         what = [claims.kind.name, claims.text("action") or claims.text("status"), claims.text("reason")]
         self._log("accepted %d: %s" % (claims.sequence, " ".join(what).strip()))
-        if claims.text("action") == "self_test":
-            counter.ask_self_test(claims.text("plan") or DAILY)
+        if effect.self_test:
+            counter.ask_self_test(effect.self_test)
         if claims.kind.name == "answer":
             path.answered(claims.octets("nonce"), arrived_ms)
-        if identity is not None:
-            terminal.identity = identity
+        if effect.identity is not None:
+            terminal.identity = effect.identity
             courier.renew()
 
     def _refuse(self, terminal: Terminal, verdict: Verdict, message: "Message") -> None:
@@ -316,43 +301,6 @@ class Agent:
         self._log("refused: %s on %s" % (verdict.refusal, message.topic))
         if not terminal.outbox.is_crowded:
             terminal.send("receipt", self._receipt(terminal, verdict))
-
-    def _events(self, claims: "Claims") -> "list[Event]":
-        """What an accepted message means for the state. Raises KeyError for an action or reason that does not exist."""
-        if claims.kind.name == "status":
-            if claims.text("status") not in REVIEW_ANSWERS:
-                raise KeyError(claims.text("status"))
-            return [ReviewAnswered(claims.number("application"), claims.text("status"), claims.text("remark"))]
-        if claims.kind.name == "credentials":
-            return [Registered()]
-        if claims.kind.name == "answer":
-            return []
-        action = claims.text("action")
-        if action == "revoke_badge":
-            return []
-        if action == "self_test":
-            try:
-                plan_phases(claims.text("plan") or DAILY, self._hal)
-            except PlanError as error:
-                raise KeyError(str(error))
-            return []
-        kind = reason_kind(claims.text("reason"))
-        if action == "lift":
-            return [Lifted(kind.code, claims.number("probation_s"))]
-        if action == "suspend":
-            return [
-                Suspended(
-                    Reason(
-                        kind.code,
-                        ACTOR_HOST,
-                        claims.issued_at,
-                        claims.number("until"),
-                        case=claims.text("case"),
-                        note=claims.text("note"),
-                    )
-                )
-            ]
-        raise KeyError(action)
 
     def _receipt(self, terminal: Terminal, verdict: Verdict) -> "dict[str, object]":
         highest = terminal.highest

@@ -189,6 +189,7 @@ class Terminal:
             "step": state.step,
             "tests_due": list(state.tests_due),
             "firmware": VERSION,
+            "board": self.hal.board,
         }
 
 

@@ -18,11 +18,12 @@ sys.path.insert(0, str(ROOT))
 from firmware_agent.links.link import MAX_INCOMING_BYTES  # noqa: E402
 from firmware_agent.messages import cbor, cose, schema  # noqa: E402
 from firmware_agent.messages.inbound import REFUSALS, RESULT_GOOD  # noqa: E402
+from firmware_agent.orders import ACTIONS  # noqa: E402
 from firmware_agent.selftest.diagnosis import CAUSES  # noqa: E402
 from firmware_agent.selftest.phases import OUTCOMES  # noqa: E402
 from firmware_agent.selftest.plans import phase_ids  # noqa: E402
 from firmware_agent.selftest.report import MAX_DETAIL  # noqa: E402
-from firmware_agent.state.reasons import ACTOR_HOST, ACTOR_POI, REASON_KINDS  # noqa: E402
+from firmware_agent.state.reasons import ACTOR_HOST, ACTOR_POI, ACTORS, REASON_KINDS  # noqa: E402
 from hal.drivers.p256 import P256  # noqa: E402
 
 DOCUMENT = ROOT / "docs" / "wire-format.md"
@@ -129,6 +130,7 @@ def _lines() -> Iterator[str]:
     yield from _payload()
     for kind in schema.KINDS:
         yield from _kind(kind)
+    yield from _orders()
     yield from _reasons()
     yield from _results()
     yield from _sequences()
@@ -206,6 +208,7 @@ def _payload() -> Iterator[str]:
             (schema.BYTES, f"at most {schema.MAX_BYTES} bytes"),
             (schema.BOOL, "false, true"),
             (schema.LIST, "a list; its items as described at the field"),
+            (schema.CHOICE, "one of the words at the field, on the wire its place among them, a uint; more may be added"),
         ),
     )
 
@@ -216,17 +219,26 @@ def _kind(kind: schema.Kind) -> Iterator[str]:
     yield ""
     yield from _table(
         ("field", "name", "type", "required", "what"),
-        ((str(field.number), field.name, field.type, _yes(field.required), field.what) for field in kind.fields),
+        ((str(field.number), field.name, field.type, _yes(field.required), field.what + _words(field)) for field in kind.fields),
     )
+
+
+def _words(field: schema.Field) -> str:
+    return "".join(f"{', ' if place else ': '}{place} {word}" for place, word in enumerate(field.words))
+
+
+def _orders() -> Iterator[str]:
+    yield from ("", "## Orders", "")
+    yield from _table(("action", "what the terminal does"), ((f"`{action}`", what) for action, what in ACTIONS))
 
 
 def _reasons() -> Iterator[str]:
     yield from ("", "## Reasons of a suspension", "")
     yield from _prose(
-        f"""In the lists of a state and an application a reason goes by its number, in an order by its code. Its actor is
-        `{ACTOR_HOST}` (the acquirer ordered it) or `{ACTOR_POI}` (the terminal found it). In [number, actor, since, until,
-        component, case, note] the times are Unix seconds, 0 where not known; the other three are texts, empty where there is
-        nothing to say."""
+        f"""In the lists of a state, a report and an application a reason goes by its number, in an order by its code. It is [number,
+        actor, since, until, component, case, note]: its actor is {ACTORS.index(ACTOR_HOST)} (`{ACTOR_HOST}`: the acquirer ordered it)
+        or {ACTORS.index(ACTOR_POI)} (`{ACTOR_POI}`: the terminal found it); the times are Unix seconds, 0 where not known; the other
+        three are texts, the note only the terminal's own. What is 0 or empty at the end is left out."""
     )
     yield ""
     yield from _table(

@@ -402,9 +402,9 @@ def _run_without_terminal(hal: "Hal", plan: str, results: "list[Result]") -> "La
     from firmware_agent.selftest.export import LastRun
     from hal.clock import TRUST_NONE
 
-    body: dict[str, object] = {"plan": plan, "mode": "", "firmware": VERSION, "board": hal.board}
+    body: dict[str, object] = {"plan": plan, "mode": "", "firmware": VERSION}
     at = hal.clock.wall_s() if hal.clock.trust != TRUST_NONE else 0
-    return LastRun("", Claims(kind_named("report"), "", 0, body, issued_at=at), results, diagnose_all(results, hal.buses))
+    return LastRun("", hal.board, Claims(kind_named("report"), "", 0, body, issued_at=at), results, diagnose_all(results, hal.buses))
 
 
 def _told(run: "LastRun") -> "Answer":

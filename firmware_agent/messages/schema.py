@@ -5,6 +5,8 @@ A payload is a map of claims, by their CWT and EAT numbers (RFC 8392, RFC 9711),
 marks a field that must be understood, so an unknown negative one is refused.
 """
 
+from firmware_agent.state.machine import MODES, STATUSES
+
 VERSION = 1
 
 CLAIM_ISSUER = 1  # iss: who signs a message down
@@ -17,12 +19,14 @@ CLAIM_MESSAGE = -65537  # private use, below -65536
 UP = "up"
 DOWN = "down"
 
-# Types of fields. 'text', 'bytes': at most MAX_TEXT or MAX_BYTES long; 'list': of anything the decoder allows.
+# Types of fields. 'text', 'bytes': at most MAX_TEXT or MAX_BYTES long; 'list': of anything the decoder allows; 'choice': one of the field's
+# words, on the wire its place among them. Words are only ever added at the end.
 UINT = "uint"
 TEXT = "text"
 BYTES = "bytes"
 BOOL = "bool"
 LIST = "list"
+CHOICE = "choice"
 MAX_TEXT = 512  # characters
 MAX_BYTES = 2048
 MAX_UINT = 0xFFFFFFFFFFFF
@@ -30,18 +34,52 @@ MAX_UINT = 0xFFFFFFFFFFFF
 MAX_CASE = 32
 MAX_NOTE = 80
 MAX_REMARK = 160
+MAX_NOTICE = 160
+
+LINK_ONLINE = "online"
+LINK_LOST = "lost"
+LINKS = (LINK_ONLINE, LINK_LOST)
+NOTICES = ("message", "maintenance", "policy", "update", "fee", "document")
 
 
 class Field:
-    """number: on the wire; required: a message without it is malformed; what: for the document; longest: of a text, in characters."""
+    """number: on the wire; required: a message without it is malformed; what: for the document; longest: of a text, in characters;
+    words: of a choice.
+    """
 
-    def __init__(self, number: int, name: str, type: str, required: bool, what: str, longest: int = MAX_TEXT) -> None:
+    def __init__(
+        self,
+        number: int,
+        name: str,
+        type: str,
+        required: bool,
+        what: str,
+        longest: int = MAX_TEXT,
+        words: "tuple[str, ...]" = (),
+    ) -> None:
         self.number = number
         self.name = name
         self.type = type
         self.required = required
         self.what = what
         self.longest = longest
+        self.words = words
+
+    def to_wire(self, value: object) -> object:
+        """Raises SchemaError for a value that this field does not take."""
+        if self.type != CHOICE:
+            _check(self, value)
+            return value
+        if value not in self.words:
+            raise SchemaError("malformed", "field %s is none of: %s" % (self.name, ", ".join(self.words)))
+        return self.words.index(str(value))
+
+    def from_wire(self, value: object) -> object:
+        """A choice of a newer version is told as its number, '#7'. Raises SchemaError."""
+        _check(self, value)
+        if self.type != CHOICE or not isinstance(value, int):
+            return value
+        return self.words[value] if value < len(self.words) else "#%d" % value
 
 
 class Kind:
@@ -61,14 +99,15 @@ class Kind:
 
 def _state_fields() -> "tuple[Field, ...]":
     return (
-        Field(1, "mode", TEXT, True, "in_service, suspended, recovering, commissioning, probation, out_of_order"),
-        Field(2, "status", TEXT, True, "ISO 20022 component status: OPER, WAIT, OUTD, DACT"),
-        Field(3, "link", TEXT, True, "online, or lost in the last will"),
+        Field(1, "mode", CHOICE, True, "where the terminal stands", words=MODES),
+        Field(2, "status", CHOICE, True, "ISO 20022 component status", words=STATUSES),
+        Field(3, "link", CHOICE, True, "lost: in the last will", words=LINKS),
         Field(4, "connection", UINT, True, "number of the connection: a will speaks of its own connection only"),
-        Field(5, "reasons", LIST, True, "each [number, actor, since, until, component, case, note]; note: only the terminal's own"),
+        Field(5, "reasons", LIST, True, "each as described [below](#reasons-of-a-suspension)"),
         Field(6, "step", TEXT, False, "step of the recovery"),
         Field(7, "tests_due", LIST, False, "function tests still to be passed"),
         Field(8, "firmware", TEXT, False, "version of the agent"),
+        Field(9, "board", TEXT, False, "the board's id"),
     )
 
 
@@ -84,9 +123,9 @@ KINDS = (
         (
             Field(1, "plan", TEXT, True, "power_on, daily, full, reactivation, device.<device>"),
             Field(2, "results", LIST, True, "each [phase, outcome, duration in ms, cause, error number, detail]; no zeros at the end"),
-            Field(3, "mode", TEXT, True, "as in state"),
+            Field(3, "mode", CHOICE, True, "as in state", words=MODES),
             Field(4, "firmware", TEXT, True, "version of the agent"),
-            Field(5, "board", TEXT, True, "the board's id"),
+            Field(5, "reasons", LIST, False, "as in state, where there are any"),
             Field(6, "element", BOOL, True, "true: signed by a secure element; false: by software"),
             Field(7, "dropped", UINT, False, "messages lost because the outbox was full, since ever"),
         ),
@@ -97,15 +136,9 @@ KINDS = (
         UP,
         "event",
         False,
-        "Something that happened, told at once.",
+        "Something critical that happened, told at once.",
         (
-            Field(
-                1,
-                "name",
-                TEXT,
-                True,
-                "store_damaged, storage_refuses, storage_works, safe_mode, signed_on, sign_on_refused, technician_confirmed",
-            ),
+            Field(1, "name", TEXT, True, "of an event, as listed [below](#events)"),
             Field(2, "detail", TEXT, False, "one short sentence, without personal data"),
         ),
     ),
@@ -131,10 +164,11 @@ KINDS = (
         "An application to the acquirer: to be put back in service, or for new credentials.",
         (
             Field(1, "application", UINT, True, "number of the application at this terminal"),
-            Field(2, "purpose", TEXT, True, "reactivation, registration"),
+            Field(2, "purpose", TEXT, True, "reactivation, registration, renewal"),
             Field(3, "reasons", LIST, True, "as in state"),
-            Field(4, "request", BYTES, False, "registration: PKCS#10 of the new signing key"),
-            Field(5, "transport_key", BYTES, False, "registration: public key for TLS, x || y"),
+            Field(4, "request", BYTES, False, "registration, renewal: PKCS#10 of the new signing key"),
+            Field(5, "transport_key", BYTES, False, "registration, renewal: public key for TLS, x || y"),
+            Field(6, "sealed", BYTES, False, "reactivation: who applies and what he says, encrypted for the acquirer"),
         ),
     ),
     Kind(
@@ -162,6 +196,42 @@ KINDS = (
         (Field(1, "nonce", BYTES, True, "8 random bytes"),),
     ),
     Kind(
+        8,
+        "audit",
+        UP,
+        "audit",
+        False,
+        "Head of the evidence log's hash chain.",
+        (
+            Field(1, "count", UINT, True, "entries that were ever written"),
+            Field(2, "head", BYTES, True, "SHA-256 over the last of them and the head before"),
+        ),
+    ),
+    Kind(
+        9,
+        "activation",
+        UP,
+        "activation",
+        False,
+        "A terminal without a name asks for one. Signed by the key in the request; sub, and the topic's level, is the hardware id.",
+        (
+            Field(1, "board", TEXT, True, "the board's id"),
+            Field(2, "request", BYTES, True, "PKCS#10 of the signing key"),
+            Field(3, "transport_key", BYTES, True, "public key for TLS, x || y"),
+            Field(4, "sealed", BYTES, True, "the activation code, encrypted for the acquirer"),
+            Field(5, "element", BOOL, True, "true: the key was made in a secure element; false: in software"),
+        ),
+    ),
+    Kind(
+        10,
+        "events",
+        UP,
+        "events",
+        False,
+        "What happened and can wait, several at a time.",
+        (Field(1, "events", LIST, True, "each [name, detail, when, how often], the oldest first; when: Unix seconds, 0 where not known"),),
+    ),
+    Kind(
         16,
         "order",
         DOWN,
@@ -169,14 +239,20 @@ KINDS = (
         False,
         "An order of the acquirer.",
         (
-            Field(1, "action", TEXT, True, "suspend, lift, self_test, revoke_badge"),
+            Field(1, "action", TEXT, True, "as listed [below](#orders)", MAX_CASE),
             Field(2, "reason", TEXT, False, "suspend, lift: code of the reason"),
-            Field(3, "until", UINT, False, "suspend: expected restore time, Unix seconds"),
+            Field(3, "until", UINT, False, "suspend: expected restore time; maintenance: its end; Unix seconds"),
             Field(4, "case", TEXT, False, "suspend: case number, at most %d characters" % MAX_CASE, MAX_CASE),
             Field(5, "note", TEXT, False, "suspend: in the acquirer's words, at most %d characters" % MAX_NOTE, MAX_NOTE),
             Field(6, "probation_s", UINT, False, "lift: length of the probation that follows"),
             Field(7, "plan", TEXT, False, "self_test: daily (where it is left out), full, reactivation, device.<device>", MAX_CASE),
             Field(8, "badge", TEXT, False, "revoke_badge: number of a technician's badge, which opens nothing more", MAX_CASE),
+            Field(9, "since", UINT, False, "maintenance: its beginning, Unix seconds"),
+            Field(10, "text", TEXT, False, "message, maintenance: for the merchant, at most %d characters" % MAX_NOTICE, MAX_NOTICE),
+            Field(11, "settings", LIST, False, "configure: each [name, value]"),
+            Field(12, "key", BYTES, False, "trust_key: the acquirer's next public key, x || y"),
+            Field(13, "proof", BYTES, False, "trust_key: that the acquirer has it, a signature by it"),
+            Field(14, "key_id", BYTES, False, "retire_key: kid of the acquirer's key that is trusted no more"),
         ),
     ),
     Kind(
@@ -203,6 +279,7 @@ KINDS = (
             Field(1, "application", UINT, True, "number of the application"),
             Field(2, "certificate", BYTES, True, "X.509 of the signing key, DER"),
             Field(3, "transport_certificate", BYTES, True, "X.509 of the TLS key, DER"),
+            Field(4, "grant", BYTES, False, "activation: what a terminal is told at its first enrolment"),
         ),
     ),
     Kind(
@@ -214,10 +291,34 @@ KINDS = (
         "Answer to the latest inquiry; its iat is the acquirer's time.",
         (Field(1, "nonce", BYTES, True, "as in the inquiry"),),
     ),
+    Kind(
+        20,
+        "notice",
+        DOWN,
+        "notice",
+        False,
+        "A notice for the merchant: shown until he has confirmed it.",
+        (
+            Field(1, "notice", UINT, True, "number of the notice; the event notice_confirmed tells it"),
+            Field(2, "about", CHOICE, True, "what it is about", words=NOTICES),
+            Field(3, "text", TEXT, True, "at most %d characters" % MAX_NOTICE, MAX_NOTICE),
+            Field(4, "since", UINT, False, "from when it holds, Unix seconds"),
+            Field(5, "until", UINT, False, "until when it holds, Unix seconds"),
+        ),
+    ),
+    Kind(
+        21,
+        "audited",
+        DOWN,
+        "audited",
+        False,
+        "The acquirer keeps this head of the evidence log: from now on a log that ends before it was cut.",
+        (
+            Field(1, "count", UINT, True, "as in audit"),
+            Field(2, "head", BYTES, True, "as in audit"),
+        ),
+    ),
 )
-
-LINK_ONLINE = "online"
-LINK_LOST = "lost"
 
 
 class SchemaError(ValueError):
@@ -346,8 +447,7 @@ def encode_body(kind: Kind, body: "dict[str, object]") -> "dict[int, object]":
     left = set(body)
     for field in kind.fields:
         if field.name in body:
-            _check(field, body[field.name])
-            fields[field.number] = body[field.name]
+            fields[field.number] = field.to_wire(body[field.name])
             left.discard(field.name)
         elif field.required:
             raise SchemaError("malformed", kind.name + " without " + field.name)
@@ -364,8 +464,7 @@ def decode_body(kind: Kind, fields: object) -> "tuple[dict[str, object], dict[in
     unknown = dict(fields)
     for field in kind.fields:
         if field.number in fields:
-            _check(field, fields[field.number])
-            body[field.name] = fields[field.number]
+            body[field.name] = field.from_wire(fields[field.number])
             del unknown[field.number]
         elif field.required:
             raise SchemaError("malformed", kind.name + " without " + field.name)
@@ -382,7 +481,7 @@ def _uint(value: object) -> bool:
 
 
 def _check(field: Field, value: object) -> None:
-    if field.type == UINT:
+    if field.type in (UINT, CHOICE):
         good = _uint(value)
     elif field.type == TEXT:
         good = isinstance(value, str) and len(value) <= field.longest

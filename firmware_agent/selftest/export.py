@@ -26,8 +26,9 @@ class LastRun:
     findings: what is broken or about to break, the worst first.
     """
 
-    def __init__(self, terminal: str, claims: "Claims", results: "list[Result]", findings: "list[Diagnosis]") -> None:
+    def __init__(self, terminal: str, board: str, claims: "Claims", results: "list[Result]", findings: "list[Diagnosis]") -> None:
         self.terminal = terminal
+        self.board = board
         self.claims = claims
         self.plan = claims.text("plan")
         self.at = claims.issued_at
@@ -49,7 +50,7 @@ def last_run(terminal: "Terminal") -> "LastRun | None":
         # Written together with the report, and with more in it: measurements, and the whole detail.
         kept = last_result(terminal, told.phase)
         results.append(told if kept is None else kept[2])
-    return LastRun(terminal.identity.terminal, claims, results, diagnose_all(results, terminal.hal.buses))
+    return LastRun(terminal.identity.terminal, terminal.hal.board, claims, results, diagnose_all(results, terminal.hal.buses))
 
 
 def json_lines(run: LastRun) -> "Iterator[str]":
@@ -62,7 +63,7 @@ def json_lines(run: LastRun) -> "Iterator[str]":
         ("sequence", run.claims.sequence),
         ("boot", run.claims.boot_count),
         ("firmware", run.claims.text("firmware")),
-        ("board", run.claims.text("board")),
+        ("board", run.board),
         ("mode", run.claims.text("mode")),
     ):
         yield "  %s: %s," % (_json(name), _json(value))
@@ -135,8 +136,8 @@ def junit_lines(run: LastRun) -> "Iterator[str]":
     timestamp = ' timestamp="%s"' % _iso_time(run.at) if run.at else ""
     yield '  <testsuite name="%s" hostname="%s" %s%s>' % (_xml("self-test " + run.plan), _xml(run.terminal), totals, timestamp)
     yield "    <properties>"
-    for name in ("firmware", "board", "mode"):
-        yield '      <property name="%s" value="%s"/>' % (name, _xml(run.claims.text(name)))
+    for name, value in (("firmware", run.claims.text("firmware")), ("board", run.board), ("mode", run.claims.text("mode"))):
+        yield '      <property name="%s" value="%s"/>' % (name, _xml(value))
     yield "    </properties>"
     for result in run.results:
         case = '<testcase classname="%s" name="%s" time="%s"' % (_xml(result.kind), _xml(result.phase), _seconds(result.duration_ms))

@@ -163,10 +163,12 @@ async def self_test(
         "results": [to_list(result, phase) for phase, result in zip(phases, results)],  # noqa: B905
         "mode": terminal.state.mode,
         "firmware": VERSION,
-        "board": subject.hal.board,
         "element": subject.hal.secure_element.in_hardware,
-        "dropped": terminal.outbox.dropped,
     }
+    if terminal.outbox.dropped:
+        report["dropped"] = terminal.outbox.dropped
+    if terminal.state.reasons:
+        report["reasons"] = [reason.told() for reason in terminal.state.reasons]
     for diagnosis in diagnoses:
         terminal.log("diagnosis %s" % diagnosis)
     if not terminal.tell([("report", report)], _found(subject, results, diagnoses, open_defects), writes):

@@ -10,6 +10,7 @@ REMEDY_SUSPEND = "suspend"
 # Who imposed a suspension: only he lifts it.
 ACTOR_HOST = "HOST"  # the acquirer, by a signed order (nexo action trigger)
 ACTOR_POI = "POI"  # the terminal itself, by what it found
+ACTORS = (ACTOR_HOST, ACTOR_POI)
 
 
 class ReasonKind:
@@ -41,7 +42,8 @@ REASON_KINDS = (
     ReasonKind(12, "tamper", True, True, True, REMEDY_MAINTENANCE),
 )
 
-_TYPES = (int, str, int, int, str, str, str)  # of a reason in the store and in messages
+_TYPES = (int, str, int, int, str, str, str)  # of a reason in the store
+_TOLD = (int, int, int, int, str, str, str)  # in a message
 
 
 def reason_kind(code: "str | int") -> ReasonKind:
@@ -80,8 +82,29 @@ class Reason:
         return [self.kind.number, self.actor, self.since, self.until, self.component, self.case, self.note]
 
     def told(self) -> "list[int | str]":
-        """As in a message to the acquirer: as in the store, without his own words, which can be long."""
-        return self.to_list()[:-1] + ["" if self.actor == ACTOR_HOST else self.note]
+        """As in a message: [number, actor, since, until, component, case, note], the actor by its place in ACTORS, without the acquirer's
+        own words, which can be long, and without what is 0 or empty at the end.
+        """
+        values = self.to_list()
+        values[1] = ACTORS.index(self.actor)
+        if self.actor == ACTOR_HOST:
+            values[6] = ""
+        while not values[-1]:  # the number never is
+            values.pop()
+        return values
+
+    @staticmethod
+    def from_told(values: object) -> "Reason":
+        """The reason that a message tells of. Raises ValueError for what is none; KeyError for one of a newer version."""
+        if not isinstance(values, list) or not 1 <= len(values) <= 7:
+            raise ValueError("not a reason: %r" % (values,))
+        padded = values + [0, 0, 0, "", "", ""][len(values) - 1 :]
+        if any(type(value) is not kind for value, kind in zip(padded, _TOLD)) or not 0 <= padded[1] < len(ACTORS):  # noqa: B905
+            raise ValueError("not a reason: %r" % (values,))
+        number, actor, since, until, component, case, note = padded
+        if since < 0 or until < 0:
+            raise ValueError("not a reason: %r" % (values,))
+        return Reason(reason_kind(number).code, ACTORS[actor], since, until, component, case, note)
 
     @staticmethod
     def from_list(values: "list[int | str]") -> "Reason":

@@ -321,7 +321,7 @@ def test_the_newest_stays_in_memory_however_long_it_is():
     store, outbox = opened(flash)
     flash.broken = True
     hold(store, outbox, event("old"))
-    report = {"plan": "full", "results": [bytes(1024)] * 7, "mode": "m", "firmware": "f", "board": "b", "element": True}
+    report = {"plan": "full", "results": [bytes(1024)] * 7, "mode": "suspended", "firmware": "f", "element": True}
     hold(store, outbox, event("newer" + "x" * 500), event("newer" + "y" * 500), ("report", report))
     assert [outbox.message(key).kind.name for key in outbox.waiting()] in (["event", "report"], ["report"])
     assert outbox.dropped >= 2

@@ -4,6 +4,7 @@ from firmware_agent.messages.cbor import decode, encode
 from firmware_agent.messages.schema import (
     BOOL,
     BYTES,
+    CHOICE,
     CLAIM_BOOT_COUNT,
     CLAIM_EXPIRES,
     CLAIM_ISSUED_AT,
@@ -36,12 +37,17 @@ WRONG = {
     TEXT: (b"text", 7, None, ["text"], False),
     BYTES: ("bytes", 7, None, [1], bytes(MAX_BYTES + 1)),
     BOOL: (1, 0, "true", None),
+    CHOICE: (-1, "no such word", b"word", True, None, [0]),
     LIST: ("list", {1: 2}, 7, None),
 }
 
 
+def example(field):
+    return field.words[-1] if field.type == CHOICE else EXAMPLES[field.type]
+
+
 def full_body(kind):
-    return {field.name: EXAMPLES[field.type] for field in kind.fields}
+    return {field.name: example(field) for field in kind.fields}
 
 
 def through_cbor(claims):
@@ -71,7 +77,7 @@ def refusal(claims):
 
 def test_each_kind_goes_there_and_back():
     for kind in KINDS:
-        for body in (full_body(kind), {field.name: EXAMPLES[field.type] for field in kind.fields if field.required}):
+        for body in (full_body(kind), {field.name: example(field) for field in kind.fields if field.required}):
             whole = Claims(kind, "T1", 12, body, "acq1", 1790000001, 1790000002, 3)
             back = through_cbor(whole)
             assert back.kind is kind and back.body == body and back.unknown == {}
@@ -144,8 +150,16 @@ def test_a_field_of_the_wrong_type_or_size_is_refused_both_ways():
                 body[field.name] = numbers[field.number] = value
                 assert raises(SchemaError, encode_body, kind, body).code == "malformed", (field.name, value)
                 assert raises(SchemaError, decode_body, kind, numbers).code == "malformed", (field.name, value)
-            body[field.name] = "\u7ec8" * field.longest if field.type == TEXT else LONGEST[field.type]
+            body[field.name] = field.words[0] if field.type == CHOICE else LONGEST.get(field.type, "\u7ec8" * field.longest)
             assert decode_body(kind, encode_body(kind, body)) == (body, {})
+
+
+def test_a_choice_is_a_number_on_the_wire_and_one_of_a_newer_version_keeps_it():
+    kind = kind_named("notice")
+    fields = encode_body(kind, {"notice": 1, "about": "policy", "text": "t"})
+    assert fields[2] == 2
+    fields[2] = 99
+    assert decode_body(kind, fields)[0]["about"] == "#99"
 
 
 def test_a_field_that_the_kind_does_not_have_cannot_be_sent():

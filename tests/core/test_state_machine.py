@@ -456,3 +456,19 @@ def test_a_state_that_cannot_be_is_refused():
         serving.to_list() + [0],
     ):
         raises((ValueError, KeyError, TypeError), State.from_list, values)
+
+
+def test_a_reason_is_told_in_few_values_and_understood_again():
+    for reason in (
+        Reason("violation", ACTOR_HOST, 7, 9, case="C-1"),
+        Reason("hardware_fault", ACTOR_POI, 7, component="printer", note="cutter_jam"),
+        Reason("tamper", ACTOR_POI),
+        Reason("maintenance", ACTOR_HOST),
+    ):
+        assert Reason.from_told(reason.told()).to_list() == reason.to_list()
+    assert Reason("maintenance", ACTOR_HOST).told() == [1]
+    assert Reason("violation", ACTOR_HOST, 7, note="his own words").told() == [6, 0, 7]
+    wrong = (None, [], "6", [6, 2], [6, 0, -1], [6, 0, 7, -1], [6, 0, 7, 0, 0], [6, 0, "7"], ["violation"], [6, 0, 7, 9, "", "", "", ""])
+    for values in wrong:
+        raises(ValueError, Reason.from_told, values)
+    raises(KeyError, Reason.from_told, [99])

@@ -66,7 +66,7 @@ def test_each_change_of_state_is_told_as_it_became():
     assert terminal.changes_seen == unseen + 1
     ((kind, body),) = queued(terminal)[before:]
     assert kind == "state" and body["mode"] == "recovering" and body["status"] == "DACT" and body["step"] == STEP_REASON
-    assert body["reasons"] == [[6, "HOST", NOW_S, 0, "", "C-1", ""]]  # his own words are not told back to him
+    assert body["reasons"] == [[6, 0, NOW_S, 0, "", "C-1"]]  # his own words are not told back to him
     assert body["link"] == "online" and body["tests_due"] == list(FUNCTION_TESTS)
     seen = terminal.changes_seen
     terminal.apply([RecoveryStarted()])  # means nothing now

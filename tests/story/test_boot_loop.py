@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from firmware_agent.boot_guard import MOST_CRASHES, MOST_POWER_LOSSES, STAGE_GOOD, BootGuard
+from firmware_agent.state.reasons import Reason
 from hal.files import Files
 from host_sim.firmware import Image
 from host_sim.machine import machine as op
@@ -35,7 +36,8 @@ def press(story: Story, key: str) -> None:
 
 def reasons(story: Story) -> list[tuple[int, str, str]]:
     """Number, component and note of what the last verified state has."""
-    return [(reason[0], reason[4], reason[6]) for reason in story.account.state.get("reasons", [])]
+    told = [Reason.from_told(values) for values in story.account.state.get("reasons", [])]
+    return [(reason.kind.number, reason.component, reason.note) for reason in told]
 
 
 def is_good(story: Story) -> bool:
