@@ -79,7 +79,7 @@ def _catalogue() -> "tuple[Phase, ...]":
         Phase(7, "certificate", "certificate", CH_INTERNAL, check_certificates, 5000, 0, _certificate_measures()),
         _internal(8, "display", 2000),
         _internal(9, "keypad", 2000),
-        _internal(10, "printer", 3000, (Measure("paper_near_end", "paper_near_end", marginal_high=0),)),
+        _internal(10, "printer", 6000, (Measure("paper_near_end", "paper_near_end", marginal_high=0),)),
         _internal(11, "card_reader", 3000, (Measure("retries", "garbled_answer", marginal_high=4),)),
         _internal(12, "scanner", 3000),
         _internal(13, "sounder", 1000),

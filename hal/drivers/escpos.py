@@ -202,16 +202,11 @@ class EscposDevice(Device):
 
     async def _judge(self) -> Health:
         """The health by the status, which has to be the same twice: a printer that answers now this and now that is heard through noise."""
-        status = await self._ask_status(_QUERIES)
-        same = False
-        for _ in range(2):  # the second time for a status that has just changed
-            before, answered = self._answers, self._answered
-            if self._garbled:
-                break
-            status = await self._ask_status(_QUERIES)
-            same = self._answers == before
-            if same or self._answered != answered:
-                break
+        status, same, answered = await self._ask_twice()
+        if (self._garbled or not same) and self._late_ms > self._answer_ms:
+            # An answer that was later than any should be has been taken for the next one, and all behind it, too.
+            await self._settle()
+            status, same, answered = await self._ask_twice()
         measurements = {"status_ms": self._round_ms, "status_answers": len(self._answered)}
         if self._garbled or not same:
             what = "bytes that no printer sends" if self._garbled else "never the same answers twice"
@@ -229,6 +224,30 @@ class EscposDevice(Device):
             detail = "answers only DLE EOT " + " ".join([str(number) for number in answered])
         outcome = HEALTH_SUCCESS if code == SUCCESS else HEALTH_FAIL
         return Health(outcome, self.kind, cause, code, extended, detail, measurements)
+
+    async def _ask_twice(self) -> "tuple[PrinterStatus, bool, tuple[int, ...]]":
+        """The status, whether it was the same twice, and the queries that got answers before the last round."""
+        status = await self._ask_status(_QUERIES)
+        same = False
+        answered = self._answered
+        for _ in range(2):  # the second time for a status that has just changed
+            before, answered = self._answers, self._answered
+            if self._garbled:
+                break
+            status = await self._ask_status(_QUERIES)
+            same = self._answers == before
+            if same or self._answered != answered:
+                break
+        return status, same, answered
+
+    async def _settle(self) -> None:
+        """Until nothing has come for as long as an answer may take; or twice that, for a printer that is never quiet."""
+        until_ms = self._clock.monotonic_ms() + 2 * self._late_ms
+        while self._clock.monotonic_ms() < until_ms:
+            byte = await self._line.read_byte(min(until_ms, self._clock.monotonic_ms() + self._late_ms))
+            if byte < 0:
+                return
+            self._note(byte)
 
     # The line.
 

@@ -44,6 +44,7 @@ from hal.errors import (
 from hal.hal import Hal
 from hal.printer import CONTRACT
 from host_sim.chips.escpos_printer import EscposPrinterChip, Feed, Slip
+from host_sim.linux import printer_port
 from host_sim.linux.printer_port import LOOPBACK, NetworkPrinterPort, PrinterPort, SerialPrinterPort
 from tests.hal.test_escpos import Printing
 from tests.linux.support import bring_up, real_clock
@@ -333,6 +334,26 @@ def test_answers_that_a_network_delivers_late_are_no_noise(tmp_path: Path) -> No
         assert health.measurements["status_answers"] == 4
 
     on(NetworkPrinterPort, tmp_path, program, at_boot="late_answers")
+
+
+def test_an_answer_that_comes_later_than_any_should_does_not_spoil_those_behind_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(printer_port, "LATE_S", 1.0)  # beyond the driver's patience
+
+    class OnceLate(NetworkPrinterPort):
+        def _send_late(self) -> None:
+            self.fault("late_answers", False)
+            super()._send_late()
+
+    async def program(port: PrinterPort, printer: LibraryPrinter) -> None:
+        for place in range(4):
+            assert isinstance(port, OnceLate)
+            port._sent = place  # the fifth answer from there on is late: each place of the round
+            port.fault("late_answers")
+            health = await printer.check_health()
+            assert (health.outcome, health.cause) == (HEALTH_SUCCESS, ""), (place, health.detail)
+            assert not port.has("late_answers")
+
+    on(OnceLate, tmp_path, program)
 
 
 @any_port

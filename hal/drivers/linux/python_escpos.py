@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 _KIND = "printer"
-_OPEN_MS = 2000  # less than the 3 s that a self-test gives the printer's check
+_OPEN_MS = 2000  # less than the 6 s that a self-test gives the printer's check
 _MARGIN_MS = 500  # which the library's own limits, given to it, have for coming back
 _NETWORK_ANSWER_MS = 250  # through a radio that sleeps between beacons
 _NETWORK_LATE_MS = 800  # where a segment was lost: TCP sends it again after 200 ms at least, then after twice as long (RFC 6298; Linux)
