@@ -27,13 +27,15 @@ check: $(MARK_TEST) ## style, types, and that generated files are current
 	$(BIN)/mypy
 	$(BIN)/python tools/check_texts.py
 	$(BIN)/python tools/build_wire_format.py --check
+	$(BIN)/python tools/build_wire_vectors.py --check
 	@if [ -e /usr/share/unifont/unifont.hex ]; then $(BIN)/python tools/build_font.py --check; else echo "font not checked: install the Debian package unifont"; fi
 
 font: $(MARK_SIM) ## build the bitmap font from the texts (needs GNU Unifont)
 	$(BIN)/python tools/build_font.py
 
-wire-format: $(MARK_SIM) ## write docs/wire-format.md from the schema
+wire-format: $(MARK_SIM) ## write docs/wire-format.md from the schema, and docs/wire-vectors.json
 	$(BIN)/python tools/build_wire_format.py
+	$(BIN)/python tools/build_wire_vectors.py
 
 system-programs: ## what the tests need besides Python: installed where this runs as root on Debian
 	@sh tools/system_programs.sh
@@ -53,5 +55,5 @@ $(MARK_SIM): $(BIN)/python setup.cfg requirements.lock
 	@touch $@
 
 $(MARK_TEST): $(BIN)/python setup.cfg requirements.lock | system-programs
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[sim,linux,test,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[sim,linux,bench,test,dev]'
 	@touch $@ $(MARK_SIM)

@@ -13,10 +13,11 @@ from firmware_agent.boot_guard import (
     STAGE_SETTLED,
     STAGE_WORK,
 )
+from firmware_agent.evidence import of_acceptance
 from firmware_agent.flows.selftest_pages import degraded_page
 from firmware_agent.flows.ui import Ui
-from firmware_agent.identity.identity import Identity, IdentityError
-from firmware_agent.identity.registration import begin
+from firmware_agent.identity.identity import KEY_FACTORY, KEY_IDENTITY, KEY_REPLACEMENT, Identity, IdentityError
+from firmware_agent.identity.registration import Renewals
 from firmware_agent.links.access import address_of, join
 from firmware_agent.links.link import LinkSettings, Tls
 from firmware_agent.links.path import Path
@@ -24,7 +25,10 @@ from firmware_agent.messages.cbor import encode
 from firmware_agent.messages.courier import Courier
 from firmware_agent.messages.inbound import RESULT_GOOD, Judge, Verdict
 from firmware_agent.messages.schema import down_topics
+from firmware_agent.network_trial import NetworkTrial
+from firmware_agent.notices import watch
 from firmware_agent.orders import OrderError, effect_of
+from firmware_agent.rollback import Rollback
 from firmware_agent.selftest.diagnosis import diagnose_all
 from firmware_agent.selftest.engine import run_phases
 from firmware_agent.selftest.plans import DAILY, POWER_ON, plan_phases
@@ -34,8 +38,6 @@ from firmware_agent.settings import DEFAULTS, Settings
 from firmware_agent.state.machine import (
     IN_SERVICE,
     PROBATION,
-    RECOVERING,
-    STEP_REGISTRATION,
     SUSPENDED,
     FaultCleared,
     TimePassed,
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from firmware_agent.boot_guard import BootGuard
+    from firmware_agent.flows.activation_flow import ActivationDesk
     from firmware_agent.flows.counter import Counter
     from firmware_agent.links.link import Link, Message
     from firmware_agent.safe_mode import SafeMode
@@ -65,6 +68,7 @@ HOUSEKEEPING_MS = 1000
 SAFE_KINDS = ("clock", "storage", "secure_element", "display", "keypad")
 FEED_MS = 1000  # how often the watchdog is fed
 RESTART_MS = 5000
+LEAVING_LOOK_MS = 100  # how often a device that is replaced looks whether all is said
 KEEPALIVE_S = 30
 
 
@@ -117,9 +121,11 @@ class Agent:
         store = Store(self._hal.storage)
         try:
             store.open()
-            Terminal.count_boot(store)
+            rollback = Rollback(store, self._hal.secure_element, self._log)
+            await rollback.count_boot()
             terminal = Terminal(self._hal, store, Identity.load(store), self._log)
             terminal.booted()
+            rollback.tell(terminal)
         except (StoreError, IdentityError, ValueError) as error:
             self._log("degraded %s" % error)
             guard.reached(STAGE_WORK)
@@ -127,14 +133,15 @@ class Agent:
                 await self._run_safe_without_memory()
                 return
             rotten = bool(store.damaged) or isinstance(error, ValueError) or (isinstance(error, StoreError) and error.code == "corrupt")
+            if not rotten and isinstance(error, IdentityError) and store.get(KEY_IDENTITY) is None:
+                await self._run_without_identity(store)
+                return
             warning = "warning.not_provisioned" if isinstance(error, IdentityError) and not rotten else "warning.storage"
             self.counter = degraded = Degraded(self._hal, warning, rotten, self._log)
             await asyncio.gather(self._keep_going(degraded.run), self._watch_start(degraded, None))
             return
         self._log("boot %d firmware %s" % (terminal.boot_count, VERSION))
         settings = Settings(store)
-        if self._hal.network is not None:
-            self._hal.network.configure(settings.get("ssid"), settings.get("password"))
         guard.reached(STAGE_WORK)
         ui = Ui(self._hal, load(settings.language), self._log)
         checks: dict[str, Callable[[], Awaitable[Health]]] = {
@@ -142,18 +149,20 @@ class Agent:
             "power": self._check_power,
         }
         counter = self._counter(ui, terminal, settings, checks)
-        judge = Judge(self._hal.secure_element, terminal.identity.acquirer, terminal.identity.terminal, terminal.identity.acquirer_keys)
         self.terminal, self.counter = terminal, counter
         courier = Courier(
             terminal,
             lambda: self._make_link(terminal.identity),
-            lambda message: self._arrived(terminal, judge, counter, courier, path, message),
+            lambda message: self._arrived(terminal, rollback, counter, courier, path, message),
         )
+        trial = NetworkTrial(terminal, settings, courier.renew)
+        trial.start()
         path = Path(terminal, courier)
         checks["network.path"] = path.walk
         tasks = [self._keep_going(counter.run), self._watch_start(counter, terminal)]
+        tasks.append(self._keep_going(lambda: self._keep_time(terminal, trial)))
         if not guard.link_failed:
-            tasks.extend([self._keep_going(courier.run), self._keep_going(lambda: self._keep_house(terminal, counter))])
+            tasks.extend([self._keep_going(courier.run), self._keep_going(lambda: self._keep_house(terminal, rollback, counter, path))])
         await asyncio.gather(*tasks)
 
     def _counter(
@@ -193,9 +202,10 @@ class Agent:
         hal = self._hal
         if hal.program is None:
             return Health(HEALTH_NOT_RUN, "firmware", "absent")
-        from firmware_agent.selftest.firmware_image import check_image
+        from firmware_agent.selftest.firmware_image import KEY_MANIFEST, check_image
 
-        return await check_image(hal.program, hal.secure_element, terminal.identity.acquirer_keys, hal.clock)
+        keys, vouched = terminal.identity.acquirer_keys, terminal.store.get(KEY_MANIFEST)
+        return await check_image(hal.program, hal.secure_element, keys, hal.clock, vouched=vouched)
 
     async def _check_power(self) -> "Health":
         """Whether the supply holds: how often in a row the power went during a start. A start that is good ends the row."""
@@ -205,6 +215,61 @@ class Agent:
             return Health(HEALTH_SUCCESS, "power", measurements=measurements)
         detail = "the power went during %d starts in a row" % losses
         return Health(HEALTH_FAIL, "power", CAUSE_BROWNOUT, E_FAILURE, detail=detail, measurements=measurements)
+
+    async def _run_without_identity(self, store: Store) -> None:
+        """Nobody's yet, or nobody's any more: until a restart, as who it is then."""
+        settings = Settings(store)
+        warning = "warning.not_provisioned" if store.get(KEY_REPLACEMENT) is None else "warning.replaced"
+        self.counter = degraded = Degraded(self._hal, warning, False, self._log, settings.language, await self._desk(store))
+        await asyncio.gather(
+            self._keep_going(degraded.run), self._watch_start(degraded, None), self._keep_going(lambda: self._keep_joined(settings))
+        )
+
+    async def _desk(self, store: Store) -> "ActivationDesk | None":
+        """Where an activation code can be typed: on a terminal without an identity, whose factory has put in whom to ask. What took the
+        identity is brought to its end before.
+        """
+        is_replaced = store.get(KEY_REPLACEMENT) is not None
+        try:
+            if is_replaced:
+                from firmware_agent.identity.replacement import finish
+
+                await finish(store, self._hal.secure_element)
+            if store.get(KEY_FACTORY) is None:
+                return None
+            factory = Identity.load(store, KEY_FACTORY)
+        except (StoreError, DeviceError, IdentityError) as error:
+            self._log("no activation: %s" % error)
+            return None
+        from firmware_agent.flows.activation_flow import ActivationDesk
+        from firmware_agent.identity.activation import Activation
+
+        activation = Activation(self._hal, store, factory, self._make_link, self._log)
+        return ActivationDesk(activation, is_replaced, self._hal.clock, self._restart, self._log)
+
+    async def _keep_joined(self, settings: Settings) -> None:
+        if self._hal.network is not None:
+            self._hal.network.configure(settings.get("ssid"), settings.get("password"))
+        while True:
+            await join(self._hal, self._log)
+            await self._hal.clock.sleep_ms(HOUSEKEEPING_MS)
+
+    async def _leave(self, terminal: Terminal) -> None:
+        """Another device takes this one's place: give what is queued its time, forget who this is, and start as nobody."""
+        from firmware_agent.identity.replacement import RECEIPT_MS, forget
+
+        clock = self._hal.clock
+        until_ms = clock.monotonic_ms() + RECEIPT_MS
+        while terminal.outbox.waiting() and clock.monotonic_ms() < until_ms:
+            await clock.sleep_ms(LEAVING_LOOK_MS)
+        forget(terminal.store)
+        self._log("replaced by another device: identity erased")
+        self._restart()
+
+    def _restart(self) -> None:
+        """On purpose, into a normal start."""
+        self._guard.restarting(True)
+        self._reset()
 
     async def _run_safe_without_memory(self) -> None:
         from firmware_agent.safe_mode import SafeMode
@@ -225,19 +290,32 @@ class Agent:
                 self._log("failed %s" % error)
             await self._hal.clock.sleep_ms(RESTART_MS)
 
-    async def _keep_house(self, terminal: Terminal, counter: "Counter | SafeMode") -> None:
+    async def _keep_house(self, terminal: Terminal, rollback: Rollback, counter: "Counter | SafeMode", path: Path) -> None:
         """What is due from time to time, and what the state says must go on after a restart."""
+        renewals = Renewals(terminal)
         while True:
             terminal.watch_storage()
+            terminal.watch_events()
+            terminal.watch_evidence()
             if not terminal.storage_refusal:  # else keys would be made again and again that nobody knows of
-                if terminal.state.mode == RECOVERING and terminal.state.step == STEP_REGISTRATION:
-                    await begin(terminal)
+                await renewals.look()
                 if terminal.state.mode == PROBATION and terminal.wall_s:
                     terminal.apply([TimePassed(terminal.wall_s)])
             if not self._guard.safe and terminal.state.mode in (IN_SERVICE, PROBATION, SUSPENDED) and daily_is_due(terminal):
                 counter.ask_self_test(DAILY)
+            if terminal.store.get(KEY_REPLACEMENT) is not None:
+                await self._leave(terminal)
+            await rollback.look(terminal, path)
             await self._hal.clock.sleep_ms(HOUSEKEEPING_MS)
             await join(self._hal, self._log)
+
+    async def _keep_time(self, terminal: Terminal, trial: NetworkTrial) -> None:
+        """What begins and ends by its time: maintenance windows, notices, the trial of the network's settings."""
+        while True:
+            await trial.watch()
+            if not terminal.storage_refusal:
+                watch(terminal)
+            await self._hal.clock.sleep_ms(HOUSEKEEPING_MS)
 
     # What the acquirer sends.
 
@@ -246,7 +324,7 @@ class Agent:
         return self._link_class(link_settings(identity, await address_of(self._hal, identity.broker_host)), self._hal.clock)
 
     async def _arrived(
-        self, terminal: Terminal, judge: Judge, counter: "Counter | SafeMode", courier: Courier, path: Path, message: "Message"
+        self, terminal: Terminal, rollback: Rollback, counter: "Counter | SafeMode", courier: Courier, path: Path, message: "Message"
     ) -> None:
         """Judge one message and do what it says; its receipt, its sequence and what it does are one write. What the store refuses to keep
         is refused, too; but nothing of an answer has to outlive this start.
@@ -256,12 +334,16 @@ class Agent:
             self._log("ignored a message on %s" % message.topic)  # never subscribed to: a broker's slip, not the acquirer's word
             return
         clock = self._hal.clock
+        identity = terminal.identity  # as it is now: its keys change over the years
+        judge = Judge(self._hal.secure_element, identity.acquirer, identity.terminal, identity.acquirer_keys)
         verdict = await judge.judge(message.topic, message.payload, terminal.highest, clock.wall_s(), clock.trust)
         claims = verdict.claims
         effect = None
         if not verdict.refusal and claims is not None:
+            verdict.refusal = rollback.refusal(claims, path)
+        if not verdict.refusal and claims is not None:
             try:
-                effect = await effect_of(terminal, claims)
+                effect = await effect_of(terminal, claims, verdict.signed_by)
             except OrderError as error:
                 self._log("%s cannot be done: %s" % (claims.kind.name, error))
                 verdict.refusal = error.code
@@ -269,6 +351,7 @@ class Agent:
             self._refuse(terminal, verdict, message)
             return
         effect.changes.append((KEY_HIGHEST, encode(claims.sequence)))
+        effect.changes.extend(rollback.writes(claims))
         is_news = claims.issued_at > terminal.wall_s
         if is_news:
             effect.changes.append((KEY_WALL, encode(claims.issued_at)))
@@ -277,7 +360,9 @@ class Agent:
             if claims.kind.name == "answer":
                 terminal.tell(effect.messages, effect.events, effect.changes)
             else:
-                terminal.apply(effect.events, effect.messages, effect.changes)
+                accepted = of_acceptance(claims, verdict.digest)
+                facts = effect.facts + ([accepted] if accepted is not None else [])
+                terminal.apply(effect.events, effect.messages, effect.changes, facts=facts)
         except StoreError as error:
             if error.code != "medium":
                 raise
@@ -288,18 +373,22 @@ class Agent:
             clock.set_wall(claims.issued_at)
         what = [claims.kind.name, claims.text("action") or claims.text("status"), claims.text("reason")]
         self._log("accepted %d: %s" % (claims.sequence, " ".join(what).strip()))
+        if effect.redraw:
+            terminal.changes_seen += 1
         if effect.self_test:
             counter.ask_self_test(effect.self_test)
         if claims.kind.name == "answer":
             path.answered(claims.octets("nonce"), arrived_ms)
         if effect.identity is not None:
+            if effect.identity.transport_certificate != identity.transport_certificate:
+                courier.renew()
             terminal.identity = effect.identity
-            courier.renew()
+        await rollback.written(claims)
 
     def _refuse(self, terminal: Terminal, verdict: Verdict, message: "Message") -> None:
-        """Whoever floods a terminal with forgeries does not push its reports out of the outbox: the log names each, receipts give way."""
+        """Whoever floods a terminal with forgeries does not push its reports out of the outbox: the log names each, an event their sum."""
         self._log("refused: %s on %s" % (verdict.refusal, message.topic))
-        if not terminal.outbox.is_crowded:
+        if terminal.refusals.gets_receipt(verdict.refusal, verdict.authentic):
             terminal.send("receipt", self._receipt(terminal, verdict))
 
     def _receipt(self, terminal: Terminal, verdict: Verdict) -> "dict[str, object]":
@@ -316,17 +405,27 @@ class Agent:
 
 
 class Degraded:
-    """In the place of the counter, where there is no memory or no identity: tests the devices and shows them under that warning, in the
-    default language. rotten: what is missing or makes no sense was there once.
+    """In the place of the counter, where there is no memory or no identity: tests the devices and shows them under that warning.
+    rotten: what is missing or makes no sense was there once; desk: what is shown then instead, where an identity can be had.
 
     Of the last self-test: its plan, its results, and how many there were before.
     """
 
-    def __init__(self, hal: "Hal", warning: str, rotten: bool, log: "Callable[[str], None]") -> None:
+    def __init__(
+        self,
+        hal: "Hal",
+        warning: str,
+        rotten: bool,
+        log: "Callable[[str], None]",
+        language: str = DEFAULTS["language"],
+        desk: "ActivationDesk | None" = None,
+    ) -> None:
         self._hal = hal
         self._warning = warning
         self._rotten = rotten
         self._log = log
+        self._language = language
+        self._desk = desk
         self._asked_for = ""
         self.ready = asyncio.Event()
         self.plan = ""
@@ -339,7 +438,7 @@ class Degraded:
 
     async def run(self) -> None:
         """For as long as the agent runs: first the power-on self-test."""
-        ui = Ui(self._hal, load(DEFAULTS["language"]), self._log)
+        ui = Ui(self._hal, load(self._language), self._log)
         while True:
             plan_name = self._asked_for or POWER_ON
             self._asked_for = ""
@@ -357,7 +456,16 @@ class Degraded:
                 self._log("diagnosis %s" % diagnosis)
             self._log("self-test %s ended" % plan_name)
             self.ready.set()
-            await ui.ask(degraded_page(ui.texts, self._warning, plan, told), lambda: bool(self._asked_for))
+            page = degraded_page(ui.texts, self._warning, plan, told)
+            while not self._asked_for:
+                try:
+                    await (ui.ask(page, self._is_asked) if self._desk is None else self._desk.serve(ui, self._is_asked, page))
+                except (StoreError, DeviceError) as error:  # of the desk: nothing has changed
+                    self._log("failed %s" % error)
+                    await self._hal.clock.sleep_ms(RESTART_MS)
+
+    def _is_asked(self) -> bool:
+        return bool(self._asked_for)
 
 
 def link_settings(identity: Identity, address: str) -> LinkSettings:

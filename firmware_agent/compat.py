@@ -10,4 +10,17 @@ if MICROPYTHON:
 else:
     from firmware_agent.links import tcp_cpython as tcp  # type: ignore[no-redef]
 
-__all__ = ["MICROPYTHON", "tcp"]
+__all__ = ["MICROPYTHON", "aes_cbc", "tcp"]
+
+
+def aes_cbc(key: bytes, vector: bytes, padded: bytes) -> bytes:
+    """AES-CBC (NIST SP 800-38A), encrypting. key: 16 or 32 bytes; vector: 16; padded: a multiple of 16. Raises ValueError."""
+    if MICROPYTHON:
+        from cryptolib import aes  # type: ignore[import-not-found]
+
+        encrypted: bytes = aes(key, 2, vector).encrypt(padded)  # 2: CBC
+        return encrypted
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+    encryptor = Cipher(algorithms.AES(key), modes.CBC(vector)).encryptor()
+    return encryptor.update(padded) + encryptor.finalize()

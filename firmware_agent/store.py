@@ -169,6 +169,13 @@ class Store:
             raise StoreError("medium", str(error))
         return damaged
 
+    def scrub(self) -> None:
+        """Write what is valid anew, so that the medium's files hold nothing more of what was removed. Raises StoreError 'medium'."""
+        try:
+            self._compact()
+        except DeviceError as error:
+            raise StoreError("medium", str(error))
+
     def _forget_rotten(self) -> None:
         """Index the segment as it is now, so that nothing that rotted is copied and becomes good again."""
         before = self._index, self._live_bytes, self._end, self._end_is_sure

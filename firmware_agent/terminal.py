@@ -6,10 +6,15 @@ A store that refuses to be written changes no state; but it silences nobody: wha
 import os
 
 from firmware_agent import VERSION
+from firmware_agent.evidence import Damage, Evidence, of_state
 from firmware_agent.messages.cbor import CborError, decode, encode
 from firmware_agent.messages.cose import key_id, sign
+from firmware_agent.messages.events import Events
 from firmware_agent.messages.outbox import KEY_BOOT_COUNT, Outbox
+from firmware_agent.messages.refusals import Refusals
 from firmware_agent.messages.schema import LINK_ONLINE, topic
+from firmware_agent.notices import PREFIX as NOTICES
+from firmware_agent.notices import Notices
 from firmware_agent.state.machine import FUNCTION_TESTS, SEND_APPLICATION, SEND_STATE, Booted, State, reduce
 from firmware_agent.store import StoreError
 from hal.clock import TRUST_NONE, TRUST_SET
@@ -45,7 +50,12 @@ class Terminal:
         self.boot_count = _number(store, KEY_BOOT_COUNT)
         place = _place(hal.clock, _number(store, KEY_WALL)) if store.is_held(KEY_BOOT_COUNT) else 0
         self.outbox = Outbox(store, identity.terminal, self.boot_count, place)
+        self._events = Events(store, hal.clock)
+        self.refusals = Refusals(hal.clock)
+        self._losses_told = self.outbox.dropped  # those before this boot are in its first report
+        self.notices = Notices(store)
         self.state = load_state(store)
+        self.evidence = Evidence(store)
         self.changes_seen = 0  # grows with each change of state, so that a page knows when it is out of date
         self.connection = 0  # number of the connection to the broker, as the state message tells it
         self.online = False
@@ -54,9 +64,12 @@ class Terminal:
         self._storage_again_ms = 0
 
     @staticmethod
-    def count_boot(store: "Store") -> None:
-        """The first thing that a boot does. Each place that rotted may have cost a boot its record."""
-        store.keep([(KEY_BOOT_COUNT, encode(_number(store, KEY_BOOT_COUNT) + 1 + store.damaged))])
+    def count_boot(store: "Store", skipped: int = 0, changes: "list[tuple[str, bytes | None]] | None" = None) -> bool:
+        """The first thing that a boot does. Each place that rotted may have cost a boot its record; skipped: boots that were lost
+        otherwise; changes: in the same write. Whether it was written.
+        """
+        count = _number(store, KEY_BOOT_COUNT) + 1 + store.damaged + skipped
+        return store.keep([(KEY_BOOT_COUNT, encode(count))] + (changes or []))
 
     @property
     def wall_s(self) -> int:
@@ -76,15 +89,20 @@ class Terminal:
         if self.store.damaged:
             damage.append(("event", {"name": "store_damaged", "detail": "%d places" % self.store.damaged}))
         self.apply([Booted(function_tests(self.hal))], damage)
+        if self.evidence.damage is not None:
+            self.tell_damage(self.evidence.damage)
 
     def apply(
         self,
         events: "list[Event]",
         messages: "list[tuple[str, dict[str, object]]] | None" = None,
         changes: "list[tuple[str, bytes | None]] | None" = None,
+        sealed: bytes = b"",
+        facts: "list[list[object]] | None" = None,
     ) -> None:
-        """Take events into the state. The new state, the messages that it makes due, further messages of the caller's, and further changes
-        to the store are one write: after a power cut all of it happened, or nothing. Raises StoreError: nothing happened.
+        """Take events into the state. The new state, the messages that it makes due, further messages of the caller's, further changes
+        to the store, and the entry in the evidence log that tells of all this and of further facts, are one write: after a power cut all of
+        it happened, or nothing. sealed: of an application that is due. Raises StoreError: nothing happened.
         """
         state = self.state
         due: list[str] = []
@@ -94,14 +112,21 @@ class Terminal:
         changed = state.to_list() != self.state.to_list()
         outgoing = list(messages or [])
         if SEND_APPLICATION in due:
-            outgoing.append(("application", _application_body(state)))
+            outgoing.append(("application", _application_body(state, sealed)))
         if SEND_STATE in due:
             outgoing.append(("state", self.state_body(state)))
-        writes = (changes or []) + self._queued(outgoing)
+        noted = list(facts or [])
+        writes = (changes or []) + self._queued(outgoing, noted)
         if changed:
             writes.append((KEY_STATE, encode(state.to_list())))
+            noted.append(of_state(events, state))
+        writes.extend(self.evidence.changes(noted, self.boot_count, self.wall_s))
         if writes:
             self.store.put_all(writes)
+            self.evidence.written()
+        self._events.settled()
+        if any([key.startswith(NOTICES) for key, _ in writes]):
+            self.notices.load()
         if changed:
             self.log("state %s -> %s %s" % (self.state.mode, state.mode, state.step))
             self.state = state
@@ -112,16 +137,21 @@ class Terminal:
         messages: "list[tuple[str, dict[str, object]]]",
         events: "list[Event] | None" = None,
         changes: "list[tuple[str, bytes | None]] | None" = None,
+        facts: "list[list[object]] | None" = None,
     ) -> bool:
-        """As `apply`; but the messages, and the further changes to the store, are true whether the state may change or not: where the store
-        refuses to be written they go on from memory, and only the events have not happened. Whether it was written.
+        """As `apply`; but the messages, the further changes to the store and the facts are true whether the state may change or not: where
+        the store refuses to be written they go on from memory, and only the events have not happened. Whether it was written.
         """
         try:
-            self.apply(events or [], messages, changes)
+            self.apply(events or [], messages, changes, facts=facts)
         except StoreError as error:
             if error.code != "medium":
                 raise
-            self.store.keep((changes or []) + self._queued(messages))
+            noted = list(facts or [])
+            writes = (changes or []) + self._queued(messages, noted)
+            self.store.keep(writes + self.evidence.changes(noted, self.boot_count, self.wall_s, refused=True))
+            self.evidence.written()
+            self._events.settled()
             self.outbox.bound_held()
             return False
         return True
@@ -130,13 +160,41 @@ class Terminal:
         """Queue one message, in memory if need be."""
         self.tell([(kind, body)])
 
-    def _queued(self, messages: "list[tuple[str, dict[str, object]]]") -> "list[tuple[str, bytes | None]]":
-        queued = self.outbox.changes(messages, self.wall_s)
+    def tell_damage(self, damage: Damage) -> None:
+        """The evidence log was found damaged: it goes on, and says so, as does an event."""
+        self.log("evidence log damaged: %s" % damage)
+        self.tell([damage.message()], facts=[damage.fact()])
+
+    def watch_evidence(self) -> None:
+        """To be called often. Give the acquirer the evidence log's head, if that is due."""
+        if self.online:
+            body = self.evidence.audit(self.hal.clock.monotonic_ms())
+            if body is not None:
+                self.send("audit", body)
+
+    def _queued(
+        self, messages: "list[tuple[str, dict[str, object]]]", noted: "list[list[object]]"
+    ) -> "list[tuple[str, bytes | None]]":
+        """What to write to queue the messages; what they are to the evidence log is added to `noted`."""
+        outgoing, waiting = self._events.sort(messages, self.wall_s, self.online)
+        noted.extend(self.evidence.of_messages(messages))
+        queued = self.outbox.changes(outgoing, self.wall_s)
         reports: list[tuple[str, bytes | None]] = []
-        for (kind, _), (_, entry) in zip(messages, queued):  # noqa: B905  the entries come first, in the order of the messages
+        for (kind, _), (_, entry) in zip(outgoing, queued):  # noqa: B905  the entries come first, in the order of the messages
             if kind == "report":
                 reports.append((KEY_REPORT, entry))
-        return reports + queued
+        return reports + queued + waiting
+
+    def watch_events(self) -> None:
+        """To be called often. Tell what was counted where it happened, and what has waited long enough."""
+        told: list[tuple[str, dict[str, object]]] = []
+        for refusal, times in self.refusals.sums():
+            told.append(("event", {"name": "messages_refused", "detail": refusal, "times": times}))
+        losses, self._losses_told = self.outbox.dropped - self._losses_told, self.outbox.dropped
+        if losses > 0:
+            told.append(("event", {"name": "messages_lost", "times": losses}))
+        if told or (self.online and self._events.have_waited):
+            self.tell(told)
 
     def watch_storage(self) -> None:
         """To be called often. Say it, once, when the store has begun to refuse what is written, and when it takes it again; while it
@@ -210,12 +268,15 @@ def load_state(store: "Store") -> State:
         raise ValueError("state cannot be read: %r" % error)
 
 
-def _application_body(state: State) -> "dict[str, object]":
-    return {
+def _application_body(state: State, sealed: bytes) -> "dict[str, object]":
+    body: dict[str, object] = {
         "application": state.application,
         "purpose": "reactivation",
         "reasons": [reason.told() for reason in state.reasons],
     }
+    if sealed:
+        body["sealed"] = sealed
+    return body
 
 
 def _number(store: "Store", key: str) -> int:

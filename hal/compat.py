@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         def public_key(self, private: bytes) -> bytes: ...
         def sign(self, private: bytes, digest: bytes) -> bytes: ...
         def verify(self, public: bytes, digest: bytes, signature: bytes) -> bool: ...
+        def agree(self, private: bytes, public: bytes) -> bytes: ...
 
 
 def beside(module_file: str, name: str) -> str:
@@ -33,7 +34,7 @@ def sync(file: object) -> None:
 
 
 def p256() -> "P256":
-    """ECDSA on P-256: the `cryptography` package on CPython, the project's own code on MicroPython. Build once and keep it."""
+    """ECDSA and ECDH on P-256: the `cryptography` package on CPython, the project's own code on MicroPython. Build once and keep it."""
     if MICROPYTHON:
         from hal.drivers.p256 import P256
 

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 import re
+import signal
 import socket
 import ssl
 from dataclasses import dataclass
@@ -33,7 +34,9 @@ from host_sim.pki import Credential, TestAuthority
 HOST = "127.0.0.1"
 UP = tuple(kind.leaf for kind in schema.KINDS if kind.direction == schema.UP)
 DOWN = tuple(kind.leaf for kind in schema.KINDS if kind.direction == schema.DOWN)
+PID_FILE = "mosquitto.pid"
 MAX_PUBLICATION_BYTES = 65536  # of payload: ours are under 1,000, a link keeps 4,096 and reads past 1 MiB
+MAX_QUEUED_MESSAGES = 100000  # of a session: mosquitto drops what is more, and a worker that was killed is replaced after 15 s
 
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 5.0
@@ -50,6 +53,8 @@ class _Files:
 
     def __init__(self, folder: Path, authority: TestAuthority, server: Credential) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._authority = authority
         self.authority = folder / "authority.pem"
         self.certificate = folder / "server.pem"
         self.key = folder / "server.key"
@@ -57,6 +62,18 @@ class _Files:
         self.certificate.write_bytes(server.certificate_pem)
         self.key.touch(mode=0o600)
         self.key.write_bytes(server.private_key_pem)
+        self.write_revoked()
+
+    def write_revoked(self) -> None:
+        self.revoked = write_revoked(self._folder, self._authority)
+
+
+def write_revoked(folder: Path, authority: TestAuthority) -> Path:
+    """Write the authority's list as it is now into a broker's folder, never half of it; gives where."""
+    file = folder / "revoked.pem"
+    beside = file.with_suffix(".new")
+    beside.write_bytes(authority.crl_pem)
+    return beside.replace(file)
 
 
 def free_port() -> int:
@@ -130,6 +147,12 @@ class MosquittoBroker:
         await self.stop()
         await self.start()
 
+    async def read_revoked(self) -> None:
+        """Read the authority's list of revoked certificates anew. Who is connected stays so."""
+        self._files.write_revoked()
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(signal.SIGHUP)
+
     def write_config(self) -> Path:
         """All that `mosquitto -c` needs, in its folder; gives the path of its configuration."""
         # A '%u' whose name holds '+', '#' or '/' is refused by mosquitto itself.
@@ -147,11 +170,14 @@ class MosquittoBroker:
             f"cafile {self._files.authority}",
             f"certfile {self._files.certificate}",
             f"keyfile {self._files.key}",
+            f"crlfile {self._files.revoked}",
+            f"pid_file {self._folder / PID_FILE}",
             "require_certificate true",
             "use_identity_as_username true",
             "allow_anonymous false",
             f"acl_file {acl}",
             "persistence true",
+            f"max_queued_messages {MAX_QUEUED_MESSAGES}",
             f"persistence_location {self._folder}/",
             f"message_size_limit {MAX_PUBLICATION_BYTES}",
             "set_tcp_nodelay true",
@@ -168,17 +194,21 @@ class MosquittoBroker:
 
 
 class CertificateUser(BaseAuthPlugin):  # type: ignore[misc]
-    """amqtt: the user is the common name of the client's certificate."""
+    """amqtt: the user is the common name of the client's certificate. revoked: the file that lists those that are none any more."""
 
     @dataclass
     class Config:
-        pass
+        revoked: str = ""
 
     async def authenticate(self, *, session: Session) -> bool | None:
         der = session.ssl_object.getpeercert(binary_form=True) if session.ssl_object is not None else None
         if der is None:
             return False
-        names = x509.load_der_x509_certificate(der).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        certificate = x509.load_der_x509_certificate(der)
+        revoked = x509.load_pem_x509_crl(Path(self._get_config_option("revoked")).read_bytes())
+        if revoked.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None:
+            return False
+        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         session.username = str(names[0].value) if names else None
         session.is_anonymous = False
         return bool(names)
@@ -277,7 +307,7 @@ class EmbeddedBroker:
             keyfile=self._files.key,
         )
         plugins: dict[str, Any] = {
-            f"{__name__}.{CertificateUser.__name__}": {},
+            f"{__name__}.{CertificateUser.__name__}": {"revoked": str(self._files.revoked)},
             f"{__name__}.{TopicRules.__name__}": {"acquirer": self._acquirer},
         }
         for name in ("amqtt", "transitions"):
@@ -294,6 +324,10 @@ class EmbeddedBroker:
         broker, self._broker = self._broker, None
         if broker is not None:
             await asyncio.wait_for(broker.shutdown(), STOP_TIMEOUT_S)
+
+    async def read_revoked(self) -> None:
+        """As of MosquittoBroker: it is read at each connection."""
+        self._files.write_revoked()
 
     async def restart(self) -> None:
         """Stop and start on the same port; sessions are forgotten. Raises BrokerFailure."""

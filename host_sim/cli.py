@@ -17,6 +17,7 @@ from firmware_agent.texts import LANGUAGES
 from host_sim import trial
 from host_sim.boards import boards
 from host_sim.brokers import BrokerFailure
+from host_sim.evidence_package import is_package, verify_package_and_print
 from host_sim.fault_matrix import run_matrix
 from host_sim.junit import junit_xml
 from host_sim.scenario import ScenarioError, load
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run.add_argument("--junit", type=Path, metavar="FILE", help="write the steps as JUnit XML")
     run.add_argument("--screens", type=Path, metavar="DIR", help="write each expected screen and slip as PNG")
     check = commands.add_parser("verify", help="verify what a terminal has signed, offline", description=_verify.__doc__)
-    check.add_argument("file", metavar="FILE", help="the text of a QR code, or with --topic the bytes of a message; - for standard input")
+    check.add_argument("file", metavar="FILE", help="a QR code's text, an evidence package, or with --topic a message's bytes; - for stdin")
     check.add_argument(
         "--key",
         required=True,
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="FILE",
         help="the signer's public key or certificate, PEM or DER; may be given several times",
     )
+    check.add_argument("--head", default="", metavar="COUNT:HEX", help="of an evidence package: the head that the acquirer keeps")
     check.add_argument("--topic", default="", help="the MQTT topic that the bytes in FILE were published on")
     check.add_argument("--lang", choices=LANGUAGES, default="en", help="default: %(default)s")
     check.add_argument("--json", action="store_true", help="print one JSON document and nothing else on stdout")
@@ -114,6 +116,8 @@ def _run(options: argparse.Namespace) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     """Verify a signed message, and tell what it says. Exit code 1: it is not good, and nothing of it is shown."""
+    if is_package(options.file):
+        return GOOD if verify_package_and_print(options.file, options.key, options.head, options.json) else FAILED
     return GOOD if verify_and_print(options.file, options.key, options.topic, options.lang, options.json) else FAILED
 
 

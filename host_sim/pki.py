@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -12,6 +13,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 ORGANIZATION = "Reinstate TEST material, trust nothing it signs"
 CLOCK_SKEW = datetime.timedelta(hours=1)  # a certificate is valid at once for a clock that is late
+CRL_DAYS = 30
+ISSUED, REVOKED = "issued", "revoked"  # how a line of an authority's index begins
 
 
 class Credential:
@@ -52,6 +55,8 @@ class TestAuthority:
     __test__ = False  # not a test, whatever its name makes pytest think
 
     def __init__(self, name: str = "Reinstate TEST CA", days: int = 30) -> None:
+        self._index: list[str] = []
+        self._index_file: Path | None = None
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _subject(name)
         builder = self._builder(self._name, self._key.public_key(), days)
@@ -63,6 +68,8 @@ class TestAuthority:
     def loaded(cls, pem: bytes) -> TestAuthority:
         """The authority that `saved` gave. Raises ValueError."""
         authority = cls.__new__(cls)
+        authority._index = []
+        authority._index_file = None
         key = serialization.load_pem_private_key(pem, None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise ValueError("not a key on an elliptic curve")
@@ -85,6 +92,51 @@ class TestAuthority:
     @property
     def certificate_pem(self) -> bytes:
         return self._certificate.public_bytes(serialization.Encoding.PEM)
+
+    # Revocation.
+
+    def keep_index(self, file: Path) -> None:
+        """Note what is issued and revoked in that file from now on, one line each, for other processes and the next one."""
+        self._index_file = file
+
+    def revoke(self, common_name: str) -> int:
+        """All client certificates of that name that were issued so far; gives how many are newly revoked."""
+        entries = self._entries()
+        gone = {int(words[1]) for words in entries if words[0] == REVOKED}
+        serials = [int(words[1]) for words in entries if words[0] == ISSUED and words[2] == common_name and int(words[1]) not in gone]
+        for serial in serials:
+            self._note(f"{REVOKED} {serial} {int(datetime.datetime.now(datetime.UTC).timestamp())}")
+        return len(serials)
+
+    @property
+    def crl_pem(self) -> bytes:
+        """The list of what is revoked (RFC 5280, 5)."""
+        revoked = [words for words in self._entries() if words[0] == REVOKED]
+        # Of two lists OpenSSL prefers the later one, to the second: a longer one is always later.
+        start = self._certificate.not_valid_before_utc + datetime.timedelta(seconds=len(revoked))
+        end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=CRL_DAYS)
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self._name).last_update(start).next_update(end)
+        for _, serial, at in revoked:
+            moment = datetime.datetime.fromtimestamp(int(at), datetime.UTC)
+            builder = builder.add_revoked_certificate(
+                x509.RevokedCertificateBuilder().serial_number(int(serial)).revocation_date(moment).build()
+            )
+        builder = builder.add_extension(x509.CRLNumber(len(revoked)), critical=False)
+        builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    def _entries(self) -> list[list[str]]:
+        lines = self._index
+        if self._index_file is not None:
+            lines = self._index_file.read_text(encoding="utf-8").splitlines() if self._index_file.exists() else []
+        return [line.split(" ", 2) for line in lines]
+
+    def _note(self, line: str) -> None:
+        if self._index_file is None:
+            self._index.append(line)
+            return
+        with self._index_file.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
 
     def server(self, names: tuple[str, ...] = ("localhost", "127.0.0.1"), days: int = 30, from_day: int = 0) -> Credential:
         """A server certificate for host names and addresses, all of them in the subject alternative name.
@@ -121,7 +173,9 @@ class TestAuthority:
         return Credential(self._client_certificate(common_name, key, days), None)
 
     def _client_certificate(self, common_name: str, key: ec.EllipticCurvePublicKey, days: int) -> x509.Certificate:
-        return self._leaf(self._builder(_subject(common_name), key, days), ExtendedKeyUsageOID.CLIENT_AUTH)
+        certificate = self._leaf(self._builder(_subject(common_name), key, days), ExtendedKeyUsageOID.CLIENT_AUTH)
+        self._note(f"{ISSUED} {certificate.serial_number} {common_name}")
+        return certificate
 
     def _leaf(self, builder: x509.CertificateBuilder, usage: x509.ObjectIdentifier) -> x509.Certificate:
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firmware_agent.identity.der import ec_private_key
-from firmware_agent.identity.identity import KEY_IDENTITY, Identity
+from firmware_agent.identity.identity import KEY_FACTORY, KEY_IDENTITY, Identity
 from firmware_agent.identity.technician import EXTERNAL_AAD, badge_payload, set_pin
 from firmware_agent.messages.cbor import encode
 from firmware_agent.messages.cose import key_id, sign
@@ -54,15 +54,52 @@ async def provision(
         BROKER_ADDRESS if hal.network is None else BROKER_HOST,
         broker_port,
         BROKER_NAME,
+        acquirer.public_sealing_key,
     )
     store = Store(hal.storage)
     store.open()
-    store.put(KEY_IDENTITY, identity.encoded())
+    store.put_all([(KEY_FACTORY, _factory_record(hal, acquirer, authority, broker_port).encoded()), (KEY_IDENTITY, identity.encoded())])
     kept = Settings(store)
     for name, value in settings.items():
         kept.set(name, value)
     await commission(hal, store, element, pin)
     acquirer.enrol(terminal, public_key)
+
+
+async def factory(hal: Hal, acquirer: Acquirer, authority: TestAuthority, broker_port: int, settings: dict[str, str]) -> None:
+    """Make a device as it leaves the factory: it knows whom to ask who it is, and a certificate for TLS says which device asks. Its files
+    must be empty. hal: as for `provision`; settings: its language, and the network that it finds in the shop.
+    """
+    for device in hal.devices():
+        if device.kind in ("storage", "secure_element"):
+            device.open()
+            device.claim()
+            await device.enable()
+    store = Store(hal.storage)
+    store.open()
+    store.put(KEY_FACTORY, _factory_record(hal, acquirer, authority, broker_port).encoded())
+    kept = Settings(store)
+    for name, value in settings.items():
+        kept.set(name, value)
+
+
+def _factory_record(hal: Hal, acquirer: Acquirer, authority: TestAuthority, broker_port: int) -> Identity:
+    """Whom a device asks who it is, and with which certificate."""
+    credential = authority.client(hal.hardware_id)
+    return Identity(
+        hal.hardware_id,
+        acquirer.name,
+        SLOT,
+        b"",
+        credential.certificate_der,
+        credential.private_key_der,
+        authority.certificate_der,
+        [acquirer.public_key],
+        BROKER_ADDRESS if hal.network is None else BROKER_HOST,
+        broker_port,
+        BROKER_NAME,
+        acquirer.public_sealing_key,
+    )
 
 
 async def commission(hal: Hal, store: Store, element: SecureElement, pin: str) -> None:

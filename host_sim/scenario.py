@@ -18,6 +18,7 @@ from pathlib import Path
 
 import yaml
 
+from firmware_agent.messages.schema import NOTICES
 from firmware_agent.selftest.phases import OUTCOMES
 from firmware_agent.selftest.plans import DEVICE, PLANS, phase_ids
 from firmware_agent.state.machine import FUNCTION_TESTS, MODES, REVIEW_ANSWERS
@@ -42,6 +43,7 @@ class Argument:
 REASONS = tuple(kind.code for kind in REASON_KINDS)
 HOSTILE = ("unsigned", "wrong_key", "altered", "other_terminal", "moved", "expired", "repeated")
 CARDS = ("payment", "no_ppse", "strict_le", "mute", "badge", "badge_expired", "badge_of_other", "badge_altered", "badge_copied")
+CODES = ("issued", "wrong", "mistyped")
 EXPORTS = ("JSON", "JUnit XML")
 TEXT = Argument()
 TEST_PLANS = (*PLANS, *sorted({DEVICE + kind for _, kind in phase_ids().values()}))
@@ -50,6 +52,7 @@ TEST_PLANS = (*PLANS, *sorted({DEVICE + kind for _, kind in phase_ids().values()
 VERBS: dict[str, None | Argument | dict[str, Argument]] = {
     "say": TEXT,
     "boot": None,
+    "device": Argument(("first", "second")),
     "cut_power": None,
     "broker": Argument(("stop", "start")),
     "uplink": Argument(("cut", "restore")),
@@ -59,7 +62,7 @@ VERBS: dict[str, None | Argument | dict[str, Argument]] = {
     "code": TEXT,
     "fault": {"device": TEXT, "name": TEXT, "on": Argument(("yes", "no"), optional=True)},
     "order": {
-        "action": Argument(("suspend", "lift", "self_test", "revoke_badge")),
+        "action": Argument(("suspend", "lift", "self_test", "revoke_badge", "maintenance", "message", "configure", "unlock")),
         "reason": Argument(REASONS, optional=True),
         "case": Argument(optional=True),
         "note": Argument(optional=True),
@@ -67,7 +70,18 @@ VERBS: dict[str, None | Argument | dict[str, Argument]] = {
         "probation_s": Argument(number=True, optional=True),
         "plan": Argument(TEST_PLANS, optional=True),
         "badge": Argument(optional=True),
+        "since_s": Argument(number=True, optional=True),
+        "text": Argument(optional=True),
+        "settings": Argument(optional=True),
     },
+    "notice": {
+        "about": Argument(NOTICES),
+        "text": TEXT,
+        "since_s": Argument(number=True, optional=True),
+        "until_s": Argument(number=True, optional=True),
+    },
+    "activation_code": None,
+    "type_code": Argument(CODES),
     "hostile": Argument(HOSTILE),
     "review": {"status": Argument(REVIEW_ANSWERS), "remark": Argument(optional=True)},
     "expect_page": TEXT,

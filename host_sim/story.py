@@ -13,22 +13,27 @@ from typing import Any
 from xml.etree import ElementTree
 
 from firmware_agent.flows.device_menu import EXPORT_BEGINS, EXPORT_ENDS
+from firmware_agent.identity.activation import check_digit
 from firmware_agent.links.link import LinkSettings, Tls
 from firmware_agent.links.mqtt_paho import MqttPahoLink
 from firmware_agent.messages.schema import topic
 from firmware_agent.screens.font import Font
 from firmware_agent.selftest.report import from_list
 from firmware_agent.texts import load as load_texts
-from host_sim.acquirer.acquirer import SLOT, Account, Acquirer, running
+from host_sim.acquirer.account import Account
+from host_sim.acquirer.acquirer import SLOT, Acquirer, running
+from host_sim.acquirer.activation import Activations, Place
 from host_sim.acquirer.equipment import software_element, started_clock
+from host_sim.acquirer.sealing import SealingKey
 from host_sim.brokers import EmbeddedBroker, MosquittoBroker
 from host_sim.chips.cards import BadgeCard, Card, MuteCard, NoPpseCard, PaymentCard, StrictLeCard
 from host_sim.chips.faces import Breakable
+from host_sim.microcontroller import Microcontroller
 from host_sim.pki import TestAuthority
-from host_sim.provision import issue_badge
+from host_sim.provision import BROKER_HOST, BROKER_NAME, issue_badge
 from host_sim.reading import UNREADABLE, joined, more_of_picture
 from host_sim.scenario import Scenario, Step
-from host_sim.terminal import TerminalFailure, desktop_terminal
+from host_sim.terminal import DesktopTerminal, TerminalFailure, desktop_terminal
 from host_sim.uplink import Uplink
 
 ACQUIRER = "acq1"
@@ -36,8 +41,9 @@ TERMINAL = "T0000001"
 NEIGHBOUR = "T0000002"  # a terminal that exists at the acquirer, for messages that are not ours
 SSID = "shop"
 PASSWORD = "correct horse"  # of the access point on the bench
-SETTINGS = {"ssid": SSID, "password": PASSWORD, "service_line": "95516"}
+SETTINGS = {"ssid": SSID, "password": PASSWORD, "service_line": "95516", "contact_name": "Chen Xiao", "contact_phone": "+86 138 0000 1234"}
 PIN = "271828"  # the technician's, of this terminal
+SECOND_ID = b"\x24\x0a\xc4\x00\x00\x02"  # of the second device
 BADGE, BADGE_NAME = "T-0042", "Chen"  # number and name on the technician's badge
 BADGE_LIFETIME_S = 365 * 24 * 3600
 BROKERS = ("embedded", "mosquitto")
@@ -134,6 +140,9 @@ class Story:
         self._sent = 0  # messages that the terminal published and the broker acknowledged
         self._accepted = 0  # messages of the acquirer's whose signature the terminal verified, and which it obeyed
         self._hostile_refused = 0
+        self._devices: dict[str, DesktopTerminal] = {}
+        self._code = ""  # the activation code that was issued last
+        self._notices = 0  # sent, and the number of the last
         authority = TestAuthority()
         self._authority = authority
         broker_class = MosquittoBroker if broker == "mosquitto" else EmbeddedBroker
@@ -191,15 +200,22 @@ class Story:
         (self._folder / "acquirer").mkdir()
         element = self._acquirer_element = await software_element(self._folder / "acquirer")
         public_key = await element.generate_key(SLOT)
-        self.acquirer = Acquirer(ACQUIRER, self._authority, element, public_key, self.clock.wall_s, self._acquirer_told)
+        sealing_key = SealingKey.generated()
+        self.acquirer = Acquirer(
+            ACQUIRER, self._authority, element, public_key, self.clock.wall_s, self._acquirer_told, sealing_key=sealing_key
+        )
         uplink.on_acquirer.append(self.acquirer.hang)
-        self.terminal = desktop_terminal(self._board, self._runtime, self._folder / "terminal", self._terminal_said)
-        begun.push_async_callback(self.terminal.take_down)
-        await self.terminal.set_up()
-        wifi: Any = self.terminal.chips["network"]
-        wifi.ssid, wifi.password = SSID, PASSWORD
-        # Sockets are the host's own: what the air does not carry is cut on the way to the broker.
-        wifi.on_link.append(lambda carries: uplink.restore() if carries else uplink.cut())
+        settings = {"service_line": SETTINGS["service_line"], "language": self._language}
+        self.acquirer.activations = Activations(
+            self.acquirer,
+            self._authority,
+            Place(BROKER_HOST, uplink.port, BROKER_NAME, settings),
+            self.clock.wall_s,
+            self._acquirer_told,
+            self.broker.read_revoked,
+        )
+        self._begun = begun
+        self.terminal = self._devices["first"] = await self._new_device("terminal")
         await self.terminal.provision(
             TERMINAL, self.acquirer, self._authority, uplink.port, SETTINGS | {"language": self._language}, PIN
         )
@@ -207,6 +223,17 @@ class Story:
         self.acquirer.enrol(NEIGHBOUR, public_key)
         self.account: Account = self.acquirer.accounts[TERMINAL]
         self._first_public_key = self.account.public_key
+
+    async def _new_device(self, folder: str) -> DesktopTerminal:
+        """With the shop's network around it."""
+        device = desktop_terminal(self._board, self._runtime, self._folder / folder, self._terminal_said)
+        self._begun.push_async_callback(device.take_down)
+        await device.set_up()
+        wifi: Any = device.chips["network"]
+        wifi.ssid, wifi.password = SSID, PASSWORD
+        # Sockets are the host's own: what the air does not carry is cut on the way to the broker.
+        wifi.on_link.append(lambda carries: self.uplink.restore() if carries else self.uplink.cut())
+        return device
 
     @property
     def breakable(self) -> Mapping[str, Breakable]:
@@ -258,6 +285,38 @@ class Story:
         if self.terminal.is_on:
             raise StepFailed("the terminal is on already; cut_power first")
         self.terminal.power_on()
+
+    async def _do_device(self, which: str) -> None:
+        """What follows is done at this device. The second one comes from the factory; the first one goes on, if it is on."""
+        if which not in self._devices:
+            device = self._devices[which] = await self._new_device(which)
+            if isinstance(device, Microcontroller):
+                device.bench.unique_id = SECOND_ID
+            settings = {name: SETTINGS[name] for name in ("ssid", "password")} | {"language": self._language}
+            await device.leave_factory(self.acquirer, self._authority, self.uplink.port, settings)
+            device.seal(await self.acquirer.firmware_manifest(device.device))
+        self.terminal = self._devices[which]
+        self._tell("person", f"turns to the {which} device")
+
+    async def _do_activation_code(self, _: str) -> None:
+        assert self.acquirer.activations is not None
+        self._code = self.acquirer.activations.codes.issue(TERMINAL, self.clock.wall_s())
+        self._tell("acquirer", f"activation code for {TERMINAL}: {self._code}")
+
+    async def _do_type_code(self, which: str) -> None:
+        """wrong: of the right form, and another one; mistyped: one digit is not right. What was typed before is deleted."""
+        if not self._code:
+            raise StepFailed("no code was issued; activation_code first")
+        code = self._code
+        if which == "mistyped":
+            code = code[:-1] + str((int(code[-1]) + 1) % 10)
+        elif which == "wrong":
+            digits = code[:4] + str((int(code[4:-1]) + 1) % 10**7).zfill(7)
+            code = digits + check_digit(digits)
+        keypad: Any = self.terminal.chips["keypad"]
+        for key in ["clear"] * len(code) + list(code) + ["enter"]:
+            keypad.tap(key)
+        self._tell("person", f"types {code[:4]} {code[4:8]} {code[8:]}")
 
     async def _do_cut_power(self, _: str) -> None:
         """The connection is torn before the agent ends, so that an agent in this process has no time for good-byes either."""
@@ -334,20 +393,35 @@ class Story:
         self._tell("hardware", f"{argument['device']}: {argument['name']} {'on' if on else 'off'}")
 
     async def _do_order(self, argument: dict[str, str]) -> None:
-        fields: dict[str, Any] = {name: value for name, value in argument.items() if name not in ("until_s", "probation_s")}
-        if "until_s" in argument:
-            fields["until"] = self.clock.wall_s() + int(argument["until_s"])
-        if "probation_s" in argument:
-            fields["probation_s"] = int(argument["probation_s"])
+        fields = self._with_times(argument)
+        if "probation_s" in fields:
+            fields["probation_s"] = int(fields["probation_s"])
+        if "settings" in fields:
+            fields["settings"] = [pair.strip().split("=", 1) for pair in fields["settings"].split(",")]
         await self.acquirer.order(TERMINAL, **fields)
         self._tell("acquirer", "signed order: " + " ".join(argument.values()))
 
+    async def _do_notice(self, argument: dict[str, str]) -> None:
+        self._notices += 1
+        await self.acquirer.send("notice", TERMINAL, {"notice": self._notices, **self._with_times(argument)})
+        self._tell("acquirer", f"signed notice {self._notices}: {argument['about']}")
+
+    def _with_times(self, argument: dict[str, str]) -> dict[str, Any]:
+        """The fields of a message; `since_s` and `until_s` are counted from now."""
+        fields: dict[str, Any] = {}
+        for name, value in argument.items():
+            if name in ("since_s", "until_s"):
+                fields[name.removesuffix("_s")] = self.clock.wall_s() + int(value)
+            else:
+                fields[name] = value
+        return fields
+
     async def _do_review(self, argument: dict[str, str]) -> None:
         number = max((item["application"] for item in self.account.applications if item["purpose"] == "reactivation"), default=0)
-        name = await self.acquirer.answer(TERMINAL, number, argument["status"], argument.get("remark", ""))
+        answer = await self.acquirer.answer(TERMINAL, number, argument["status"], argument.get("remark", ""))
         self._tell("acquirer", f"answer to application {number}: {argument['status']}")
-        await self._until(lambda: self.account.receipt_of(name) is not None, lambda: f"no receipt; receipts: {self.account.receipts}")
-        receipt = self.account.receipt_of(name)
+        await self._until(lambda: self.account.receipt_of(answer) is not None, lambda: f"no receipt; receipts: {self.account.receipts}")
+        receipt = self.account.receipt_of(answer)
         if receipt is None or "refusal" in receipt:
             raise StepFailed(f"the receipt says {receipt}")
 
@@ -380,8 +454,8 @@ class Story:
             folder.mkdir(exist_ok=True)
             element = await software_element(folder)
             forger = Acquirer(ACQUIRER, self._authority, element, await element.generate_key(SLOT), self.clock.wall_s)
-            forger.enrol(TERMINAL, b"").sequence = self.account.sequence
-            return await forger.signed("order", TERMINAL, order)
+            forger.enrol(TERMINAL, b"")
+            return await forger.signed("order", TERMINAL, order, sequence=self.account.sequence + 1)
         if kind == "other_terminal":
             return own, (await acquirer.signed("order", NEIGHBOUR, order))[1]
         if kind == "expired":
@@ -392,7 +466,7 @@ class Story:
             last = self.account.last_sent
             if last is None:
                 raise StepFailed("nothing to repeat: no order was sent yet")
-            return last.where, last.message
+            return last
         where, message = await acquirer.signed("order", TERMINAL, order)
         altered = bytearray(message)
         altered[-1] ^= 1

@@ -14,7 +14,7 @@ from firmware_agent.selftest.firmware_image import MANIFEST_NAME
 from hal.hal import Hal
 from host_sim.chips.escpos_printer import Raster, Slip, TextLine
 from host_sim.chips.faces import Breakable
-from host_sim.provision import provision
+from host_sim.provision import factory, provision
 from host_sim.reading import text_of_picture, text_of_raster
 
 if TYPE_CHECKING:
@@ -76,6 +76,10 @@ class DesktopTerminal:
     ) -> None:
         """As it leaves the installer: see host_sim.provision. Raises TerminalFailure."""
         await provision(self.hal(), terminal, acquirer, authority, broker_port, settings, pin)
+
+    async def leave_factory(self, acquirer: Acquirer, authority: TestAuthority, broker_port: int, settings: dict[str, str]) -> None:
+        """A device that is nobody's yet: see host_sim.provision."""
+        await factory(self.hal(), acquirer, authority, broker_port, settings)
 
     def seal(self, manifest: bytes) -> None:
         """Put the signed list of the program's files beside them."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from firmware_agent.identity.enrolment import MOST_BYTES, EnrolmentError
-from host_sim.acquirer.office import Office, OfficeError, order, order_fields
+from firmware_agent.messages.schema import LINK_LOST
+from firmware_agent.orders import ACTIONS
+from host_sim.acquirer.acquirer import Acquirer, ended, summary
+from host_sim.acquirer.office import LOOK_S, Office, OfficeError, order, order_fields
 
 __all__ = ["OfficeError", "add_commands", "carry_out"]
 
@@ -23,26 +27,40 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     acquirer.add_argument("--name", default="acq1", help="as it stands in topics (default: %(default)s)")
     acquirer.add_argument("--broker", required=True, metavar="HOST:PORT", help="where its broker will be, as terminals see it")
     acquirer.add_argument("--days", type=_days, default=30, help=f"until its certificates end, 1 to {MOST_DAYS} (default: %(default)s)")
+    acquirer.add_argument("--registry", default="", metavar="URL", help="database, as SQLAlchemy names it (default: a file in DIR)")
     enrol = commands.add_parser("enrol", help="give a terminal its credentials", description=_enrol.__doc__)
     enrol.add_argument("folder", type=Path, metavar="DIR")
     enrol.add_argument("request", type=Path, metavar="REQUEST", help="the file that the terminal wrote")
     enrol.add_argument("--terminal", required=True, metavar="NUMBER", help="the number it gets, as T0000001")
     enrol.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the terminal, as language=en")
     enrol.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where its credentials go")
+    activate = commands.add_parser("activate", help="issue an activation code for a terminal's number", description=_activate.__doc__)
+    activate.add_argument("folder", type=Path, metavar="DIR")
+    activate.add_argument("--terminal", required=True, metavar="NUMBER", help="the number that the device gets, as T0000001")
     watch = commands.add_parser("watch", help="verify and show what terminals report", description=_watch.__doc__)
     watch.add_argument("folder", type=Path, metavar="DIR")
     watch.add_argument("--until", default="", metavar="TEXT", help="end when a verified line has this text in it")
     watch.add_argument("--limit", type=float, default=0.0, metavar="SECONDS", help="give up after so long (default: never)")
+    work = commands.add_parser("work", help="be one of the acquirer's workers", description=_work.__doc__)
+    work.add_argument("folder", type=Path, metavar="DIR")
     send = commands.add_parser("order", help="send a signed order, and show the receipt", description=_order.__doc__)
     send.add_argument("folder", type=Path, metavar="DIR")
     send.add_argument("terminal", metavar="NUMBER")
-    send.add_argument("action", help="suspend, lift, self_test, revoke_badge")
-    send.add_argument("fields", nargs="*", metavar="NAME=VALUE", help="of the order, as reason=violation or plan=full")
+    send.add_argument("action", help=", ".join(name for name, _ in ACTIONS))
+    send.add_argument("fields", nargs="*", metavar="NAME=VALUE", help="of the order, as reason=violation, plan=full, settings=language:en")
 
 
 def carry_out(options: argparse.Namespace) -> bool:
     """Whether it went well. Raises OfficeError for what was asked wrongly."""
-    action = {"acquirer": _acquirer, "enrol": _enrol, "watch": _watch, "order": _order}[options.command]
+    actions = {
+        "acquirer": _acquirer,
+        "enrol": _enrol,
+        "activate": _activate,
+        "watch": _watch,
+        "work": _work,
+        "order": _order,
+    }
+    action = actions[options.command]
     return asyncio.run(action(options))
 
 
@@ -53,7 +71,7 @@ async def _acquirer(options: argparse.Namespace) -> bool:
         raise OfficeError(f"--broker {options.broker!r}: HOST:PORT is wanted, as localhost:8883")
     if not options.name.isalnum():
         raise OfficeError(f"--name {options.name!r}: letters and digits only, for it stands in topics")
-    office = await Office.found(options.folder, options.name, host, int(port), options.days)
+    office = await Office.found(options.folder, options.name, host, int(port), options.days, options.registry)
     print(f"acquirer {office.name} is set up in {options.folder}; start its broker: mosquitto -c {options.folder}/broker/mosquitto.conf")
     return True
 
@@ -81,6 +99,17 @@ async def _enrol(options: argparse.Namespace) -> bool:
     return True
 
 
+async def _activate(options: argparse.Namespace) -> bool:
+    """Print a code that is typed at a device without a name, and makes it that terminal; `watch` or `work` answers it. A device that has
+    the number is revoked in that moment.
+    """
+    if not options.terminal.isalnum():
+        raise OfficeError(f"--terminal {options.terminal!r}: letters and digits only, for it stands in topics")
+    code = await Office(options.folder).activation_code(options.terminal)
+    print(f"{code[:4]} {code[4:8]} {code[8:]}")
+    return True
+
+
 async def _watch(options: argparse.Namespace) -> bool:
     """Show what terminals report, each line only after its signature was verified. Exit code 1: the text of --until did not come."""
     seen = asyncio.Event()
@@ -90,11 +119,45 @@ async def _watch(options: argparse.Namespace) -> bool:
         if options.until and options.until in line:
             seen.set()
 
-    async with Office(options.folder).at_work(told):
-        with contextlib.suppress(TimeoutError):
+    async with Office(options.folder).at_work(told) as acquirer:
+        follower = asyncio.create_task(_follow(acquirer, told))
+        try:
             async with asyncio.timeout(options.limit or None):
                 await seen.wait()
+        except TimeoutError:
+            pass  # told by the exit code
+        finally:
+            await ended(follower)
     return seen.is_set() or not options.until
+
+
+async def _follow(acquirer: Acquirer, told: Callable[[str], None]) -> None:
+    """Tell what other processes take of terminals' messages; at first, where another one is at work, each terminal's state."""
+    registry = acquirer.registry
+    newest = registry.newest()
+    if not acquirer.connected:
+        for terminal, account in acquirer.accounts.items():
+            if account.state:
+                link = {} if account.online else {"link": LINK_LOST}
+                told(f"{terminal}: verified {summary('state', account.state | link)}")
+    while True:
+        for kept in registry.messages(after=newest):
+            newest = kept.id
+            if kept.taken_by != acquirer.process:
+                told(f"{kept.terminal}: verified {summary(kept.claims.kind.name, kept.claims.body)}")
+        await asyncio.sleep(LOOK_S)
+
+
+async def _work(options: argparse.Namespace) -> bool:
+    """Verify what terminals report and send what is due to them, one of as many workers as are started; until it is ended (SIGTERM)."""
+    end = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end.set)
+    async with Office(options.folder).at_work(lambda line: print(line, flush=True), as_worker=True):
+        print("at work", flush=True)
+        await end.wait()
+    return True
 
 
 async def _order(options: argparse.Namespace) -> bool:

@@ -123,7 +123,7 @@ def verify_file(path: str, key_paths: Iterable[str], arrived_on: str = "") -> Fi
     its bytes, '' for a signed text. Raises VerifyError.
     """
     keys = [read_key(key_path) for key_path in key_paths]
-    data = _read(path, sys.stdin.buffer.read(MAX_FILE_BYTES + 1) if path == "-" else None)
+    data = read_file(path, sys.stdin.buffer.read(MAX_FILE_BYTES + 1) if path == "-" else None)
     for beginning, name in PICTURES:
         if data.startswith(beginning):
             raise VerifyError(f"{path}: is a picture ({name}); scan its QR code, and give the text that comes out")
@@ -165,7 +165,7 @@ def verify_message(arrived_on: str, message: bytes, keys: list[Key]) -> Finding:
 
 def read_key(path: str) -> Key:
     """A public key on P-256 or a certificate with one, PEM or DER. Raises VerifyError."""
-    data = _read(path)
+    data = read_file(path)
     name = ""
     key: Any = None
     for load_key in (_certificate, load_pem_public_key, load_der_public_key):
@@ -200,9 +200,9 @@ def report_lines(finding: Finding, language: str) -> Iterator[str]:
     yield f"{words['kind']}: {claims.kind.name}"
     yield f"{words['terminal']}: {claims.subject}"
     yield f"{words['acquirer']}: {finding.topic.split('/')[2]}"
-    yield f"{words['time']}: {_time(claims.issued_at) if claims.issued_at else words['no_time']}"
+    yield f"{words['time']}: {time_text(claims.issued_at) if claims.issued_at else words['no_time']}"
     if claims.expires:
-        yield f"{words['expires']}: {_time(claims.expires)}"
+        yield f"{words['expires']}: {time_text(claims.expires)}"
     if claims.kind.direction == UP:
         yield f"{words['boot']}: {claims.boot_count}"
     yield f"{words['sequence']}: {claims.sequence}"
@@ -239,8 +239,8 @@ def document(finding: Finding) -> dict[str, Any]:
         "boot_count": claims.boot_count or None,
         "sequence": claims.sequence,
         "expires": claims.expires or None,
-        "body": _jsonable(claims.body),
-        "unknown": _jsonable(claims.unknown),
+        "body": jsonable(claims.body),
+        "unknown": jsonable(claims.unknown),
     }
     results = _results(claims)
     if results is not None:
@@ -254,10 +254,15 @@ def verify_and_print(path: str, key_paths: Iterable[str], arrived_on: str, langu
     if as_json:
         print(json.dumps(document(finding), ensure_ascii=False, indent=2))
         return not finding.problem
-    with contextlib.suppress(BrokenPipeError):
-        for line in report_lines(finding, language):
-            print("".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line))
+    print_lines(report_lines(finding, language))
     return not finding.problem
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """For a person, with nothing in them that could play tricks on a terminal."""
+    with contextlib.suppress(BrokenPipeError):
+        for line in lines:
+            print("".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line))
 
 
 class _Verifier:
@@ -300,7 +305,8 @@ def _misplaced(claims: Claims, key: Key, arrived_on: str) -> str:
     return ""
 
 
-def _read(path: str, data: bytes | None = None) -> bytes:
+def read_file(path: str, data: bytes | None = None) -> bytes:
+    """What a person gave: data, where it is read already. Raises VerifyError."""
     if data is None:
         try:
             with Path(path).open("rb") as file:
@@ -355,7 +361,8 @@ def _error(result: Result) -> str:
     return error_name(E_EXTENDED, result.kind, result.code) if result.code > E_EXTENDED else result.error
 
 
-def _time(seconds: int) -> str:
+def time_text(seconds: int) -> str:
+    """Unix seconds, for a person."""
     try:
         return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     except (OverflowError, ValueError):
@@ -371,15 +378,15 @@ def _text(texts: Texts, prefix: str, word: str) -> str:
 
 
 def _plain(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(_jsonable(value), ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(jsonable(value), ensure_ascii=False)
 
 
-def _jsonable(value: object) -> Any:
+def jsonable(value: object) -> Any:
     """Bytes in hexadecimal; keys of maps as texts."""
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, dict):
-        return {key if isinstance(key, str) else str(_jsonable(key)): _jsonable(inner) for key, inner in value.items()}
+        return {key if isinstance(key, str) else str(jsonable(key)): jsonable(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_jsonable(inner) for inner in value]
+        return [jsonable(inner) for inner in value]
     return value if value is None or isinstance(value, (bool, int, str)) else repr(value)

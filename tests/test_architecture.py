@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = ("firmware_agent", "hal", "boards")
-PACKAGES = (*SHIPPED, "host_sim", "tests", "tools")
+PACKAGES = (*SHIPPED, "host_sim", "tests", "tools", "bench")
 FORBIDDEN_WORDS = re.compile(r"simulat|\bmock|emulat|host_sim", re.IGNORECASE)
 
 # For Linux terminals, on CPython only: what is nowhere else imported.

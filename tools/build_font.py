@@ -1,4 +1,4 @@
-"""Writes firmware_agent/screens/unifont16.bin: the glyphs of GNU Unifont that the terminal's texts use.
+"""Writes firmware_agent/screens/unifont16.bin: the glyphs of GNU Unifont that the terminal's texts use, and common Chinese characters.
 
     python tools/build_font.py [--unifont FILE] [--check]
 
@@ -27,11 +27,21 @@ FONT_FILE = ROOT / "firmware_agent" / "screens" / DATA_FILE
 # a page that scrolls.
 SYMBOLS = "…—·“”‘’￥，。、；：！？（）《》【】％年月日时分秒元" + MORE_ABOVE + MORE_BELOW
 
+# The 3,755 characters in common use (GB/T 2312-1980, level 1) are in its rows 16 to 55, of which the last has 89.
+COMMON_ROWS, COLUMNS, LAST_COLUMNS = range(16, 56), range(1, 95), range(1, 90)
+
+
+def common_characters() -> set[str]:
+    """What notices and remarks of the acquirer are written with."""
+    cells = [(row, column) for row in COMMON_ROWS for column in (LAST_COLUMNS if row == COMMON_ROWS[-1] else COLUMNS)]
+    return {bytes((0xA0 + row, 0xA0 + column)).decode("gb2312") for row, column in cells}
+
 
 def characters_in_use() -> set[str]:
     """Every character that a glyph is needed for."""
     used = {chr(code) for code in range(0x20, 0x7F)}
     used.update(SYMBOLS)
+    used.update(common_characters())
     for table in (en.TEXTS, zh_cn.TEXTS):
         for text in table.values():
             used.update(text)

@@ -15,9 +15,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from firmware_agent.identity.activation import REFUSALS as ACTIVATION_REFUSALS  # noqa: E402
 from firmware_agent.links.link import MAX_INCOMING_BYTES  # noqa: E402
 from firmware_agent.messages import cbor, cose, schema  # noqa: E402
+from firmware_agent.messages.events import EVENTS, MOST, REPEAT_MS, WAIT_MS  # noqa: E402
 from firmware_agent.messages.inbound import REFUSALS, RESULT_GOOD  # noqa: E402
+from firmware_agent.messages.outbox import PROMPT  # noqa: E402
+from firmware_agent.messages.refusals import RECEIPT_MS, RECEIPTS  # noqa: E402
 from firmware_agent.orders import ACTIONS  # noqa: E402
 from firmware_agent.selftest.diagnosis import CAUSES  # noqa: E402
 from firmware_agent.selftest.phases import OUTCOMES  # noqa: E402
@@ -39,6 +43,13 @@ CLAIMS = {
 }
 
 # Refusal -> what was wrong: of the envelope, of the signature, of the payload, and of what it asks for.
+ACTIVATION_TEXTS = {
+    "wrong_code": "there is no such code",
+    "expired": "the code was issued too long ago",
+    "used": "another device has used the code, or a later one was issued for the same terminal",
+    "too_many_tries": "the code is burnt by wrong tries, or the device has made too many",
+    "not_possible": "the code cannot be read, or the acquirer does not say why",
+}
 REFUSAL_TEXTS = {
     "too_long": f"longer than {cose.MAX_LENGTH} bytes",
     "not_signed": "CBOR, but no COSE_Sign1 with its tag",
@@ -61,7 +72,14 @@ REFUSAL_TEXTS = {
     "replayed": "its sequence is not higher than the highest accepted so far",
     "expired": "it has expired by the terminal's clock; with a clock that is not set nothing has expired",
     "unknown_action": "the action, reason or status does not exist, or the credentials are not for what was applied for",
+    "key_refused": "the acquirer's keys stay as they are: no proof, too many, no such key, or the key that signed",
+    "set_back": "the terminal's memory was set back: nothing is obeyed until its inquiry is answered; then send it anew",
     "not_kept": "the terminal's memory cannot be written: it is full, or broken",
+    "wrong_text": "a text for people is empty, or has characters that nobody would see: controls, changes of direction",
+    "wrong_time": "a notice or a maintenance is over, or ends before it begins; a maintenance takes more than 7 days, or is 366 days off",
+    "wrong_setting": "not a list of known settings with values that they can have, each once",
+    "too_many": "as many notices wait for the merchant as a terminal keeps",
+    "not_locked": "no wrong PIN was counted, and `operator_error` does not hold",
 }
 
 # The key of RFC 6979, appendix A.2.5: public, so good for an example and for nothing else.
@@ -130,7 +148,9 @@ def _lines() -> Iterator[str]:
     yield from _payload()
     for kind in schema.KINDS:
         yield from _kind(kind)
+    yield from _events()
     yield from _orders()
+    yield from _activation()
     yield from _reasons()
     yield from _results()
     yield from _sequences()
@@ -227,9 +247,36 @@ def _words(field: schema.Field) -> str:
     return "".join(f"{', ' if place else ': '}{place} {word}" for place, word in enumerate(field.words))
 
 
+def _events() -> Iterator[str]:
+    yield from ("", "## Events", "")
+    yield from _prose(
+        f"""A critical event is told at once, as [event](#3-event); but one that has been told with the same detail within the last
+        {REPEAT_MS // 60000} minutes waits. The others wait: they go together, as [events](#10-events), with the next critical event
+        or report, when the oldest has waited for {WAIT_MS // 60000} minutes, or when there are {MOST}. While the terminal is offline only
+        the last of these holds. The same event with the same detail is listed once, with how often it happened."""
+    )
+    yield ""
+    yield from _table(
+        ("event", "critical", "what happened"), ((f"`{kind.name}`", _yes(kind.is_critical), kind.what) for kind in EVENTS)
+    )
+
+
 def _orders() -> Iterator[str]:
     yield from ("", "## Orders", "")
     yield from _table(("action", "what the terminal does"), ((f"`{action}`", what) for action, what in ACTIONS))
+
+
+def _activation() -> Iterator[str]:
+    """Why a device gets no name."""
+    yield from ("", "## Activation", "")
+    yield from _prose(
+        """An activation is signed by the key whose certificate it asks for; the acquirer takes that key from the PKCS#10 inside. The code,
+in ASCII digits, is sealed for the topic of the activation. It is answered on the device's topics by `credentials` with a `grant`, or by
+`status` with one of these words; either has the activation's sequence as its `application`. The sequence of the credentials is the next one
+of the terminal that the device becomes, and is the highest that it has accepted from then on."""
+    )
+    yield ""
+    yield from _table(("status", "why the activation is refused"), ((f"`{word}`", ACTIVATION_TEXTS[word]) for word in ACTIVATION_REFUSALS))
 
 
 def _reasons() -> Iterator[str]:
@@ -289,10 +336,12 @@ def _sequences() -> Iterator[str]:
     )
     yield ""
     yield from _prose(
-        """**Up.** All messages of one terminal, of every kind, share one sequence that only grows, across boots too; it may have
+        f"""**Up.** All messages of one terminal, of every kind, share one sequence that only grows, across boots too; it may have
         gaps. The sequence, the boot count and iat are fixed when a message is queued; it is signed when it is sent. The broker
         delivers at least once: a second message with the same sequence is a duplicate, though its signature may differ. Of two
-        states the one with the higher sequence is the newer."""
+        states the one with the higher sequence is the newer. Messages leave in the order of the sequence, with one exception: after
+        an outage a terminal sends what it had queued slowly, and meanwhile {", ".join(PROMPT)} and inquiry overtake the others.
+        Among themselves both keep the order."""
     )
     yield ""
     yield from _prose(
@@ -310,7 +359,9 @@ def _receipts() -> Iterator[str]:
         f"""Each message that arrives on one of the terminal's topics is answered by a receipt. Its `result` is `{RESULT_GOOD}`, or
         the ISO 20022 TerminalManagementActionResult of the refusal. A message that was refused changed nothing. A message that
         arrives again after it was accepted is answered with `replayed`; `of` names it, and `highest` tells that it was taken
-        before. What was refused as `not_kept` is worth sending anew, as a new message, after the event `storage_works`."""
+        before. What was refused as `not_kept` is worth sending anew, as a new message, after the event `storage_works`. Of a flood of
+        refused messages only the first {RECEIPTS} get a receipt, and then one in {RECEIPT_MS // 1000} s; the others are told by the event
+        `messages_refused`. Messages with the acquirer's signature, and those without it, are counted apart."""
     )
     yield ""
     yield from _table(
@@ -336,6 +387,8 @@ def _example() -> Iterator[str]:
     yield diagnostic(cbor.decode(envelope.protected))
     yield diagnostic(cbor.decode(envelope.payload))
     yield "```"
+    yield ""
+    yield "More messages, good ones and bad ones of every kind, stand in [wire-vectors.json](wire-vectors.json), one a line."
 
 
 def _heading(kind: schema.Kind) -> str:

@@ -20,14 +20,19 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from firmware_agent.boot_guard import CAUSE_BOOT_LOOP, CAUSE_BROWNOUT  # noqa: E402
-from firmware_agent.flows import device_pages  # noqa: E402
+from firmware_agent.flows import activation_flow, device_pages  # noqa: E402
 from firmware_agent.flows.function_test_flow import tests_due_page  # noqa: E402
+from firmware_agent.flows.notice_pages import notice_page  # noqa: E402
 from firmware_agent.flows.recovery_flow import recovery_page  # noqa: E402
 from firmware_agent.flows.safe_mode_pages import safe_mode_page  # noqa: E402
 from firmware_agent.flows.selftest_pages import degraded_page, progress_page, result_page  # noqa: E402
 from firmware_agent.flows.status_pages import idle_page, not_done_page, out_of_order_page, restored_page, suspended_page  # noqa: E402
+from firmware_agent.identity.activation import CODE_DIGITS, FAILURES  # noqa: E402
+from firmware_agent.identity.activation import REFUSALS as ACTIVATION_REFUSALS  # noqa: E402
 from firmware_agent.identity.technician import REFUSALS, WAIT, WRONG_PIN, Technician  # noqa: E402
 from firmware_agent.links.link import CAUSE_DATE  # noqa: E402
+from firmware_agent.messages.schema import MAX_NOTICE, NOTICES  # noqa: E402
+from firmware_agent.notices import ABOUT_MAINTENANCE, BY_NOTICE, BY_ORDER, MAX_NOTICES, Notice  # noqa: E402
 from firmware_agent.screens.font import Font  # noqa: E402
 from firmware_agent.screens.page import Page  # noqa: E402
 from firmware_agent.screens.page_view import MARGIN_PX, lay_out  # noqa: E402
@@ -88,7 +93,10 @@ COMPUTED: dict[str, tuple[str, ...]] = {
     "phase.": tuple(id + part for id, _ in phase_ids().values() for part in ("", ".purpose", ".steps", ".verify")),
     "refused.": tuple(refusal for refusal in REFUSALS if refusal not in (WAIT, WRONG_PIN)),
     "technician.choice.": tuple("123456789"),
+    "notice.about_": NOTICES,
+    "maintenance.in_": ("days", "hours", "minutes"),
     "warning.storage_": (FULL, NOT_WRITABLE),
+    "activation.failed.": (*FAILURES, *ACTIVATION_REFUSALS),
 }
 
 # Texts that are written and that no page shows yet. A text leaves this list with the code that shows it.
@@ -101,9 +109,11 @@ LONGEST = {
     "keys": "cancel clear enter help down",
     "code": "S9 regulation_change",
     "count": "10",
+    "contact": "+86 138-1234-5678",
     "detail": "W" * 40,
     "error": "EPTR_COVER_OPEN",
     "form": "JUnit XML",
+    "hardware": "240ac4000001",
     "line": "+86 400-123-4567",
     "measure": "round_trip_ms",
     "number": "1234",
@@ -117,6 +127,7 @@ LONGEST = {
     "wait": "59:59",
 }
 LONGEST_TEXT = {
+    "about": "notice.about_",
     "cause": "cause.",
     "device": "device.",
     "link": "link.",
@@ -287,8 +298,17 @@ def fullest_pages(texts: Texts) -> Iterator[Page]:
         yield result_page(texts, plan, results, [diagnosis] * 3)
     yield degraded_page(texts, "warning.storage", plan, results)
     yield degraded_page(texts, "warning.not_provisioned", plan, results)
+    yield degraded_page(texts, "warning.replaced", plan, results)
+    for note in ("", "warning.replaced", *("activation.failed." + code for code in COMPUTED["activation.failed."])):
+        yield activation_flow.code_page(texts, "8" * CODE_DIGITS, LONGEST["hardware"], note)
+    yield activation_flow.asking_page(texts)
+    yield activation_flow.done_page(texts, LONGEST["terminal"])
+    yield activation_flow.wait_page(texts, 3600)
     yield restored_page(texts)
     yield not_done_page(texts)
+    for by in (BY_ORDER, BY_NOTICE):
+        page = notice_page(texts, _terminal("maintenance", ACTOR_HOST), settings, [_notice(by)] * MAX_NOTICES)
+        yield _footed(page, texts.get("hint.choose_or_menu"))
     for cause in (CAUSE_BOOT_LOOP, CAUSE_BROWNOUT):
         guard: Any = SimpleNamespace(cause=cause, crashes=10, power_losses=10, link_failed=True, last_crash=LONGEST["detail"])
         yield safe_mode_page(texts, guard, [])  # with results it is a technician's, who may scroll
@@ -350,13 +370,18 @@ def _terminal(code: str, actor: str) -> Any:
     state.remark = LONGEST["remark"]
     state.application = 1234
     return SimpleNamespace(
-        identity=SimpleNamespace(terminal=LONGEST["terminal"]),
+        identity=SimpleNamespace(terminal=LONGEST["terminal"], sealing_key=bytes(64)),
         online=False,
         link_cause=CAUSE_DATE,
         storage_refusal=NOT_WRITABLE,
         state=state,
+        notices=SimpleNamespace(window=lambda: _notice(BY_ORDER), text=lambda notice: notice.text),
         hal=SimpleNamespace(clock=SimpleNamespace(trust=TRUST_NONE)),
     )
+
+
+def _notice(by: str) -> Notice:
+    return Notice("", by, 1234, ABOUT_MAINTENANCE, 1_800_000_000, 1_800_000_000, text="W " * (MAX_NOTICE // 2))
 
 
 def page_defects(pages: Iterable[Page], font: Font, width_px: int, height_px: int) -> Iterator[str]:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from boards.linux_terminal.configuration import Configuration
     from boards.linux_terminal.desk import Answer, Question
     from firmware_agent.agent import Agent
+    from firmware_agent.identity.identity import Identity
     from firmware_agent.links.link import Link, LinkSettings
     from firmware_agent.selftest.export import LastRun
     from firmware_agent.selftest.phases import Phase, Result
@@ -372,7 +373,7 @@ async def _test_terminal(hal: "Hal", terminal: "Terminal", plan: str, phases: "l
     from firmware_agent.flows.selftest_flow import subject_at
     from firmware_agent.flows.ui import Ui
     from firmware_agent.selftest.export import last_run
-    from firmware_agent.selftest.firmware_image import check_image
+    from firmware_agent.selftest.firmware_image import KEY_MANIFEST, check_image
     from firmware_agent.selftest.run import self_test
     from firmware_agent.settings import Settings
     from firmware_agent.texts import load as texts_of
@@ -381,12 +382,12 @@ async def _test_terminal(hal: "Hal", terminal: "Terminal", plan: str, phases: "l
     if hal.network is not None:
         hal.network.configure(settings.get("ssid"), settings.get("password"))
     assert hal.program is not None
-    program, keys = hal.program, terminal.identity.acquirer_keys
+    program, keys, vouched = hal.program, terminal.identity.acquirer_keys, terminal.store.get(KEY_MANIFEST)
     subject = subject_at(
         terminal,
         Ui(hal, texts_of(settings.language), terminal.log),
         settings,
-        {"firmware": lambda: check_image(program, hal.secure_element, keys, hal.clock)},
+        {"firmware": lambda: check_image(program, hal.secure_element, keys, hal.clock, vouched=vouched)},
     )
     await self_test(subject, plan, lambda result: None, phases)
     run = last_run(terminal)
@@ -458,7 +459,13 @@ def _enrol(options: argparse.Namespace) -> int:
             data = file.read(enrolment.MOST_BYTES + 1)
     except OSError as error:
         return _wrong("%s: %s" % (options.credentials, error.strerror))
-    identity = asyncio.run(_with_store(options.config, lambda hal, store: enrolment.enrol(hal, store, data)))
+    async def enrol(hal: "Hal", store: "Store") -> "Identity":
+        try:
+            return await enrolment.enrol(hal, store, data)
+        except enrolment.EnrolmentError as error:
+            raise Refused("%s: %s" % (options.credentials, error)) from error
+
+    identity = asyncio.run(_with_store(options.config, enrol))
     print("this is terminal %s of acquirer %s now" % (identity.terminal, identity.acquirer))
     return GOOD
 

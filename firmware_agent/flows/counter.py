@@ -3,9 +3,10 @@
 import asyncio
 
 from firmware_agent.flows.function_test_flow import function_test_flow, tests_due_page
-from firmware_agent.flows.recovery_flow import KEY_BACK, recovery_answer, recovery_page
+from firmware_agent.flows.recovery_flow import KEY_BACK, recovery_page, take_recovery_answer
 from firmware_agent.flows.selftest_flow import selftest_flow, subject_at
-from firmware_agent.flows.status_pages import idle_page, not_done_page, out_of_order_page, restored_page, suspended_page
+from firmware_agent.flows.status_pages import countdown, idle_page, not_done_page, out_of_order_page, restored_page, suspended_page
+from firmware_agent.notices import confirm
 from firmware_agent.selftest.plans import DAILY, DEVICE, POWER_ON, plan_phases
 from firmware_agent.selftest.run import interrupted_plans
 from firmware_agent.state.machine import COMMISSIONING, IN_SERVICE, OUT_OF_ORDER, PROBATION, RECOVERING, RecoveryStarted
@@ -16,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from firmware_agent.flows.selftest_flow import Checks
     from firmware_agent.flows.ui import Ui
+    from firmware_agent.notices import Notice
     from firmware_agent.screens.page import Page
     from firmware_agent.selftest.phases import Phase
     from firmware_agent.settings import Settings
@@ -39,8 +41,10 @@ class Counter:
         self._asked_for = ""  # plan of a self-test that was asked for and has not begun
         self._running = ""  # plan of the self-test that runs
         self._restored = False
+        self._shown = ""  # key of the notice that was shown last, and is not confirmed
         self._seen = 0  # what the state's count of changes was when the page was drawn
-        self._link = (False, "", 0)  # what the idle page told of the link and the clock
+        self._link: tuple[object, ...] = ()  # what the idle page told of the link, the clock and the next maintenance
+        self._offset_min = 0  # the setting: a page looks ten times a second what is due
         self._give_way_ms = 0
 
     def ask_self_test(self, plan_name: str) -> None:
@@ -81,16 +85,20 @@ class Counter:
     async def _one_page(self) -> None:
         """Show the page of this mode, and take the answer into the state."""
         terminal = self._terminal
+        self._ui.speak(self._settings.language)
         texts = self._ui.texts
         mode = terminal.state.mode
         self._look()
-        if mode in (IN_SERVICE, PROBATION):
+        notices = self._notices_due()
+        if notices and not self._restored:
+            await self._notice(notices)
+        elif mode in (IN_SERVICE, PROBATION):
             if self._restored:
                 self._restored = False
-                await self._ask(restored_page(texts))
+                await self._ui.ask(restored_page(texts), self._outdated)
             else:
                 page = self._with_menu(idle_page(texts, terminal, self._settings))
-                key = await self._ui.ask(page, lambda: self._outdated() or self._link != self._link_now(), (KEY_MENU,))
+                key = await self._ui.ask(page, lambda: self._gives_way() or self._link != self._link_now(), (KEY_MENU,))
                 await self._menu_if(key)
         elif mode == COMMISSIONING:
             if await self._ask(tests_due_page(texts, terminal)) == "1":
@@ -98,9 +106,7 @@ class Counter:
                 self._restored = terminal.state.mode in (IN_SERVICE, PROBATION)
         elif mode == RECOVERING:
             key = await self._ask(recovery_page(texts, terminal, self._settings), (KEY_BACK,))
-            event = recovery_answer(terminal, key)
-            if event is not None:
-                terminal.apply([event])
+            await take_recovery_answer(terminal, self._settings, key)
         elif mode == OUT_OF_ORDER:
             await self._menu_if(await self._ask(self._with_menu(out_of_order_page(texts, terminal, self._settings)), (KEY_MENU,)))
         else:
@@ -110,6 +116,31 @@ class Counter:
             elif key == "2":
                 self._asked_for = self._plan_again()
             await self._menu_if(key)
+
+    async def _notice(self, notices: "list[Notice]") -> None:
+        """Show the oldest until the merchant has confirmed it, or it is over; with a sound when it is a new one."""
+        from firmware_agent.flows.notice_pages import attract, notice_page
+
+        terminal = self._terminal
+        key = notices[0].key
+        if key != self._shown:
+            self._shown = key
+            await attract(terminal)
+        page = self._with_menu(notice_page(self._ui.texts, terminal, self._settings, notices))
+        answer = await self._ui.ask(
+            page, lambda: self._outdated() or [notice.key for notice in self._notices_due()][:1] != [key], (KEY_MENU,)
+        )
+        if answer == "1":
+            self._shown = ""
+            confirm(terminal, notices[0], self._offset_min)
+        await self._menu_if(answer)
+
+    def _notices_due(self) -> "list[Notice]":
+        """Nobody can confirm one without a keypad."""
+        terminal = self._terminal
+        if terminal.hal.keypad is None or not terminal.notices.all:
+            return []
+        return terminal.notices.due(terminal.wall_s, self._offset_min)
 
     def _with_menu(self, page: "Page") -> "Page":
         """Name the menu's key at the foot of the page, where the keypad has it."""
@@ -136,14 +167,20 @@ class Counter:
     # A page is out of date when the state has changed since it was drawn; the idle page tells of the link, too.
 
     async def _ask(self, page: "Page", further_keys: "tuple[str, ...]" = ()) -> str:
-        return await self._ui.ask(page, self._outdated, further_keys)
+        return await self._ui.ask(page, self._gives_way, further_keys)
+
+    def _gives_way(self) -> bool:
+        """Of the pages that stand for long: to whatever is new, and to a notice."""
+        return self._outdated() or bool(self._notices_due())
 
     def _look(self) -> None:
         self._seen = self._terminal.changes_seen
+        self._offset_min = self._settings.utc_offset_min
         self._link = self._link_now()
 
-    def _link_now(self) -> "tuple[bool, str, int]":
-        return self._terminal.online, self._terminal.link_cause, self._terminal.hal.clock.trust
+    def _link_now(self) -> "tuple[object, ...]":
+        terminal = self._terminal
+        return terminal.online, terminal.link_cause, terminal.hal.clock.trust, countdown(terminal)
 
     def _outdated(self) -> bool:
         return bool(self._asked_for) or self._seen != self._terminal.changes_seen

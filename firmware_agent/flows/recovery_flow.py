@@ -33,7 +33,7 @@ def recovery_page(texts: "Texts", terminal: "Terminal", settings: "Settings") ->
     if step == STEP_CONTACT:
         return _page(texts, step, _contact(texts, terminal, settings), ("1",))
     if step == STEP_APPLICATION:
-        return _page(texts, step, _application(texts, terminal), ("1", "2"))
+        return _page(texts, step, _application(texts, terminal, settings), ("1", "2"))
     if step == STEP_REVIEW:
         return _page(texts, step, _review(texts, terminal), ())
     if step == STEP_REGISTRATION:
@@ -48,6 +48,19 @@ def recovery_answer(terminal: "Terminal", key: str) -> "Event | None":
     if key == "1":
         return StepDone(terminal.state.step)
     return None
+
+
+async def take_recovery_answer(terminal: "Terminal", settings: "Settings", key: str) -> None:
+    """Take what a key means on the page of the state's step into the state. Raises StoreError."""
+    event = recovery_answer(terminal, key)
+    if event is None:
+        return
+    sealed = b""
+    if isinstance(event, StepDone) and event.step == STEP_APPLICATION:
+        from firmware_agent.applicant import sealed_applicant  # seldom needed
+
+        sealed = await sealed_applicant(terminal, settings)
+    terminal.apply([event], sealed=sealed)
 
 
 def _page(texts: "Texts", step: str, lines: "list[str]", keys: "tuple[str, ...]") -> Page:
@@ -76,7 +89,7 @@ def _contact(texts: "Texts", terminal: "Terminal", settings: "Settings") -> "lis
     return lines
 
 
-def _application(texts: "Texts", terminal: "Terminal") -> "list[str]":
+def _application(texts: "Texts", terminal: "Terminal", settings: "Settings") -> "list[str]":
     reason = terminal.state.reasons[0]
     lines = []
     if terminal.state.review in (REVIEW_REJECTED, REVIEW_MORE_NEEDED):
@@ -88,6 +101,9 @@ def _application(texts: "Texts", terminal: "Terminal") -> "list[str]":
     lines.append(texts.get("recovery.application.code", code=code_of(reason)))
     if reason.case:
         lines.append(texts.get("recovery.application.case", case=reason.case))
+    contact = settings.get("contact_phone") or settings.get("contact_name")
+    if contact and terminal.identity.sealing_key:
+        lines.append(texts.get("recovery.application.contact", contact=contact))
     return lines
 
 

@@ -1,11 +1,12 @@
 """Pages that say how the terminal stands: in service, suspended, out of order."""
 
-from firmware_agent.flows.dates import local_time
+from firmware_agent.flows.dates import DAY_S, local_time
 from firmware_agent.links.link import CAUSE_DATE
+from firmware_agent.notices import HOUR_S
 from firmware_agent.screens.page import Page
 from firmware_agent.state.machine import PROBATION
 from firmware_agent.state.reasons import ACTOR_HOST
-from hal.clock import TRUST_NONE
+from hal.clock import TRUST_NONE, TRUST_SET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from firmware_agent.state.reasons import Reason
     from firmware_agent.terminal import Terminal
     from firmware_agent.texts import Texts
+
+_BEGUN = (0, "minutes")  # a countdown that is over
 
 
 def storage_lines(texts: "Texts", terminal: "Terminal") -> "list[str]":
@@ -32,10 +35,42 @@ def idle_page(texts: "Texts", terminal: "Terminal", settings: "Settings") -> Pag
         lines.append(texts.get("warning.certificate_date" if terminal.link_cause == CAUSE_DATE else "link.offline_hint"))
     if terminal.hal.clock.trust == TRUST_NONE:
         lines.append(texts.get("warning.clock"))
-    lines.extend(storage_lines(texts, terminal))
+    lines.extend(storage_lines(texts, terminal) or maintenance_lines(texts, terminal, settings))  # there is room for one of them
     if terminal.state.mode == PROBATION and terminal.state.probation_until:
         lines.append(texts.get("idle.probation", until=local_time(terminal.state.probation_until, settings.utc_offset_min)))
     return Page("idle", texts.get("idle.title"), lines, tone="good")
+
+
+def maintenance_lines(texts: "Texts", terminal: "Terminal", settings: "Settings") -> "list[str]":
+    """The maintenance window that is announced, counted down; nothing where there is none, or it has begun."""
+    window = terminal.notices.window()
+    left = countdown(terminal)
+    if window is None or left == _BEGUN:
+        return []
+    since, until = local_time(window.since, settings.utc_offset_min), local_time(window.until, settings.utc_offset_min)
+    if until[:10] == since[:10]:
+        until = until[11:]
+    lines = [texts.get("maintenance.times", since=since, until=until)]
+    if left is not None:
+        lines.append(texts.get("maintenance.in_" + left[1], count=left[0]))
+    return lines
+
+
+def countdown(terminal: "Terminal") -> "tuple[int, str] | None":
+    """How long it is until the maintenance, as a person counts it: (number, 'days', 'hours' or 'minutes'). None where none is announced, or
+    the clock cannot tell.
+    """
+    window = terminal.notices.window()
+    if window is None or terminal.hal.clock.trust != TRUST_SET:
+        return None
+    left_s = window.since - terminal.wall_s
+    if left_s <= 0:
+        return _BEGUN
+    if left_s > 2 * DAY_S:
+        return left_s // DAY_S, "days"
+    if left_s > 2 * HOUR_S:
+        return left_s // HOUR_S, "hours"
+    return (left_s + 59) // 60, "minutes"
 
 
 def restored_page(texts: "Texts") -> Page:

@@ -3,6 +3,7 @@
 from firmware_agent.screens.font import Font
 from firmware_agent.screens.page_view import PageView
 from firmware_agent.screens.slip import SlipPrinter
+from firmware_agent.texts import load
 from hal.errors import DeviceError
 
 TYPE_CHECKING = False
@@ -31,6 +32,11 @@ class Ui:
         self._view = PageView(hal.display, font) if hal.display is not None else None
         self._missed_ms = -1  # when the page that is asked could not be drawn; -1: it is drawn
         self.slips = SlipPrinter(hal.printer, font) if hal.printer is not None else None
+
+    def speak(self, language: str) -> None:
+        """From now on in that language, one of firmware_agent.texts.LANGUAGES."""
+        if language != self.texts.language:
+            self.texts = load(language)
 
     def show(self, page: "Page") -> None:
         """Draw the page. A display that fails is the self-test's to find: the terminal goes on without it."""

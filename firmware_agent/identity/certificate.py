@@ -13,6 +13,9 @@ _UNCOMPRESSED = 0x04  # SEC 1: x and y follow
 _DAY_S = 86400
 
 
+PEM = b"-----BEGIN"  # RFC 7468: what a file in that form begins with
+
+
 class CertificateError(ValueError):
     """Not a certificate as our authorities issue them."""
 
@@ -43,6 +46,8 @@ def validity(certificate: bytes) -> "tuple[int, int]":
 
 def _body_after_issuer(der: memoryview) -> "tuple[int, int]":
     """Where in the certificate's body the validity begins, and where the body ends."""
+    if der[: len(PEM)] == PEM:
+        raise CertificateError("PEM, where DER is due")
     start, end = _inside(der, 0, len(der), _SEQUENCE)
     start, end = _inside(der, start, end, _SEQUENCE)
     tag, _, after = _element(der, start, end)

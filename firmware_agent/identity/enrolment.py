@@ -1,14 +1,16 @@
-"""The first enrolment, by hand: a request that is carried to the acquirer as a file, and the credentials that are carried back.
+"""The first enrolment: keys are made here and stay here, a request for certificates goes to the acquirer, and credentials come back.
 
-The keys are made here and stay here. What comes back is believed because a person carried it, and only by a terminal that has no identity
-yet: from then on the acquirer's keys in it judge everything else.
+By hand, both are carried as files, and what comes back is believed because a person carried it; over the network it is signed by a key that
+the factory put in (activation.py). Either way only a terminal takes it that has no identity yet: from then on the acquirer's keys in it
+judge everything else.
 """
 
-from firmware_agent.identity.certificate import CertificateError, public_key
+from firmware_agent.identity.certificate import PEM, CertificateError, public_key, validity
 from firmware_agent.identity.der import certification_request, ec_private_key
 from firmware_agent.identity.identity import KEY_IDENTITY, Identity
 from firmware_agent.messages.cbor import CborError, decode, encode
-from firmware_agent.settings import DEFAULTS, PREFIX
+from firmware_agent.settings import DEFAULTS, PREFIX, SettingError, refuse_card_number
+from hal.errors import E_NOEXIST, DeviceError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ class Credentials:
         broker_port: int,
         broker_name: str,
         settings: "dict[str, str]",
+        sealing_key: bytes = b"",
     ) -> None:
         self.terminal = terminal
         self.acquirer = acquirer
@@ -74,8 +77,9 @@ class Credentials:
         self.broker_port = broker_port
         self.broker_name = broker_name
         self.settings = settings
+        self.sealing_key = sealing_key
 
-    _TYPES = (str, str, bytes, bytes, bytes, list, str, int, str, dict)
+    _TYPES = (str, str, bytes, bytes, bytes, list, str, int, str, dict, bytes)
 
     def encoded(self) -> bytes:
         return encode(
@@ -91,19 +95,27 @@ class Credentials:
                 self.broker_port,
                 self.broker_name,
                 self.settings,
+                self.sealing_key,
             ]
         )
 
     @staticmethod
     def decoded(data: bytes) -> "Credentials":
         """Raises EnrolmentError."""
-        credentials = Credentials(*_fields(data, CREDENTIALS_FORMAT, Credentials._TYPES, "credentials of an acquirer"))
+        # Of old they ended before the sealing key.
+        credentials = Credentials(*_fields(data, CREDENTIALS_FORMAT, Credentials._TYPES, "credentials of an acquirer", optional=1))
         keys = credentials.acquirer_keys
         if not 0 < len(keys) <= MOST_ACQUIRER_KEYS or [key for key in keys if not isinstance(key, bytes) or len(key) != 64]:
             raise EnrolmentError("these credentials name no key of the acquirer")
+        if len(credentials.sealing_key) not in (0, 64):
+            raise EnrolmentError("these credentials name a sealing key that is none")
         for name in credentials.settings:
             if name not in DEFAULTS or not isinstance(credentials.settings[name], str):
                 raise EnrolmentError("these credentials have a setting %s; there are: %s" % (name, ", ".join(sorted(DEFAULTS))))
+            try:
+                refuse_card_number(name, credentials.settings[name])
+            except SettingError as error:
+                raise EnrolmentError("these credentials: %s" % error)
         return credentials
 
 
@@ -112,6 +124,27 @@ async def request(hal: "Hal", store: "Store") -> bytes:
 
     hal: with secure element brought up. Raises EnrolmentError for a terminal that is enrolled, DeviceError, StoreError.
     """
+    return (await _with_new_keys(hal, store)).encoded()
+
+
+async def waiting_request(hal: "Hal", store: "Store") -> Request:
+    """The request for the keys that were made before and wait for their certificates; for new ones where there are none. So whoever asks
+    again after a power cut asks with the same keys. Raises as `request`.
+    """
+    record = store.get(KEY_ENROLMENT)
+    if record is not None:
+        slot, _, transport_public = decode(record)
+        try:
+            return Request(
+                hal.hardware_id, hal.board, await certification_request(hal.secure_element, slot, hal.hardware_id), transport_public
+            )
+        except DeviceError as error:
+            if error.code != E_NOEXIST:
+                raise
+    return await _with_new_keys(hal, store)
+
+
+async def _with_new_keys(hal: "Hal", store: "Store") -> Request:
     if store.get(KEY_IDENTITY) is not None:
         raise EnrolmentError("this terminal is enrolled already: new keys are given by re-registration")
     element = hal.secure_element
@@ -119,11 +152,24 @@ async def request(hal: "Hal", store: "Store") -> bytes:
     transport_private, transport_public = await element.transport_key()
     asked = Request(hal.hardware_id, hal.board, await certification_request(element, SLOT, hal.hardware_id), transport_public)
     store.put(KEY_ENROLMENT, encode([SLOT, ec_private_key(transport_private, transport_public), transport_public]))
-    return asked.encoded()
+    return asked
 
 
 async def enrol(hal: "Hal", store: "Store", data: bytes) -> Identity:
+    """Take the acquirer's credentials out of a file. As `take`."""
+    credentials = Credentials.decoded(data)
+    try:
+        validity(credentials.authority)  # its key may be of any kind: the TLS library's to read
+    except CertificateError as error:
+        raise EnrolmentError("the certificate of the authority cannot be read: %s" % error)
+    return await take(hal, store, credentials)
+
+
+async def take(
+    hal: "Hal", store: "Store", credentials: Credentials, further: "list[tuple[str, bytes | None]] | None" = None
+) -> Identity:
     """Take the acquirer's credentials: from the write of the identity on the terminal is theirs. Cut off before it, nothing has changed.
+    further: changes to the store for the same write.
 
     Raises EnrolmentError for credentials that do not fit this terminal's keys, DeviceError, StoreError.
     """
@@ -132,7 +178,6 @@ async def enrol(hal: "Hal", store: "Store", data: bytes) -> Identity:
     record = store.get(KEY_ENROLMENT)
     if record is None:
         raise EnrolmentError("this terminal has not asked for credentials")
-    credentials = Credentials.decoded(data)
     slot, transport_private_key, transport_public = decode(record)
     for certificate, key, what in (
         (credentials.certificate, await hal.secure_element.public_key(slot), "signing key"),
@@ -156,21 +201,25 @@ async def enrol(hal: "Hal", store: "Store", data: bytes) -> Identity:
         credentials.broker_host,
         credentials.broker_port,
         credentials.broker_name,
+        credentials.sealing_key,
     )
-    changes: list[tuple[str, bytes | None]] = [(PREFIX + name, encode(value)) for name, value in sorted(credentials.settings.items())]
+    changes = list(further or [])
+    changes.extend([(PREFIX + name, encode(value)) for name, value in sorted(credentials.settings.items())])
     store.put_all(changes + [(KEY_IDENTITY, identity.encoded()), (KEY_ENROLMENT, None)])
     return identity
 
 
-def _fields(data: bytes, form: int, types: "tuple[type, ...]", what: str) -> "list[Any]":
-    """The fields behind the form's number. Raises EnrolmentError."""
+def _fields(data: bytes, form: int, types: "tuple[type, ...]", what: str, optional: int = 0) -> "list[Any]":
+    """The fields behind the form's number, of which the last `optional` may be absent. Raises EnrolmentError."""
     fields = None
+    if data[: len(PEM)] == PEM:
+        raise EnrolmentError("PEM, where %s is due: carry the file as it was written" % what)
     if len(data) <= MOST_BYTES:
         try:
             fields = decode(data)
         except CborError:
             pass  # said below, as for any other file that it is not
-    if not isinstance(fields, list) or len(fields) != len(types) + 1 or fields[0] != form:
+    if not isinstance(fields, list) or not 0 <= len(types) + 1 - len(fields) <= optional or fields[0] != form:
         raise EnrolmentError("this is not %s" % what)
     for value, kind in zip(fields[1:], types):
         if not isinstance(value, kind):

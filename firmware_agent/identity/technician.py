@@ -9,6 +9,8 @@ can be read opens nothing. Against somebody who forwards the challenge to the tr
 
 from hashlib import sha256
 
+from firmware_agent.card_numbers import masked
+from firmware_agent.identity.tries import FREE_TRIES, Tries
 from firmware_agent.messages.cbor import CborError, decode, encode
 from firmware_agent.messages.cose import CoseError, key_id, parse, verify
 from hal.clock import TRUST_NONE
@@ -24,13 +26,10 @@ if TYPE_CHECKING:
 
 # The PIN.
 KEY_PIN = "pin"  # [salt, rounds, digest]
-KEY_TRIES = "pin.tries"  # [failures in a row, boot count and time since that boot in ms of the last one]
+KEY_TRIES = "pin.tries"
 MIN_DIGITS, MAX_DIGITS = 4, 8
 ROUNDS = 4096
 ROUNDS_A_TURN = 128  # before others get their turn
-FREE_TRIES = 2  # failures that cost no time: with the third the delays begin
-FIRST_DELAY_MS = 30000  # doubled by each further failure
-LONGEST_DELAY_MS = 3600000
 
 # The badge, on the card. F: an identifier that nobody registered (ISO/IEC 7816-5, category F).
 AID = b"\xf0REINSTATE"
@@ -112,16 +111,8 @@ def has_pin(store: "Store") -> bool:
 
 
 def wait_ms(terminal: "Terminal") -> int:
-    """How long no PIN is looked at. By monotonic time alone: setting the clock shortens nothing, nor does not setting it. A restart begins
-    the delay anew.
-    """
-    failures, boot_count, failed_ms = _tries(terminal.store)
-    if failures <= FREE_TRIES:
-        return 0
-    delay_ms = min(FIRST_DELAY_MS << min(failures - FREE_TRIES - 1, 16), LONGEST_DELAY_MS)
-    if boot_count != terminal.boot_count:
-        failed_ms = 0
-    return max(0, failed_ms + delay_ms - terminal.hal.clock.monotonic_ms())
+    """How long no PIN is looked at."""
+    return _tries(terminal).wait_ms()
 
 
 async def sign_on_by_pin(terminal: "Terminal", digits: str) -> "tuple[str, Technician | None]":
@@ -133,19 +124,19 @@ async def sign_on_by_pin(terminal: "Terminal", digits: str) -> "tuple[str, Techn
     record = _pin_record(store)
     if record is None or wait_ms(terminal):
         return WAIT, None
-    failures = _tries(store)[0] + 1
-    store.put(KEY_TRIES, encode([failures, terminal.boot_count, clock.monotonic_ms()]))
+    tries = _tries(terminal)
+    failures = tries.failures + 1
+    store.put_all([tries.failed(failures)])
     salt, rounds, digest = record
     if not _same(await _stretched(clock, salt, rounds, digits), digest):
         # The delay counts from the answer, not from the question.
-        changes: list[tuple[str, bytes | None]] = [(KEY_TRIES, encode([failures, terminal.boot_count, clock.monotonic_ms()]))]
         terminal.log("sign-on refused: %s, %d in a row" % (WRONG_PIN, failures))
         told: list[tuple[str, dict[str, object]]] = []
         if failures > FREE_TRIES:
             told.append(("event", {"name": "sign_on_refused", "detail": "PIN, %d in a row" % failures}))
-        terminal.apply([], told, changes)
+        terminal.apply([], told, [tries.failed(failures)])
         return WRONG_PIN, None
-    terminal.apply([], [("event", {"name": "signed_on", "detail": "PIN"})], [(KEY_TRIES, None)])
+    terminal.apply([], [("event", {"name": "signed_on", "detail": "PIN"})], [tries.forgotten()])
     terminal.log("signed on by PIN")
     return "", Technician()
 
@@ -164,18 +155,8 @@ def _pin_record(store: "Store") -> "tuple[bytes, int, bytes] | None":
     return salt, rounds, digest
 
 
-def _tries(store: "Store") -> "tuple[int, int, int]":
-    """A record that cannot be read counts as the longest delay."""
-    record = store.get(KEY_TRIES)
-    if record is None:
-        return 0, 0, 0
-    try:
-        failures, boot_count, failed_ms = decode(record)
-        if all(isinstance(number, int) for number in (failures, boot_count, failed_ms)):
-            return failures, boot_count, failed_ms
-    except (CborError, TypeError, ValueError):
-        pass  # as below
-    return FREE_TRIES + 8, 0, 0
+def _tries(terminal: "Terminal") -> Tries:
+    return Tries(terminal.store, KEY_TRIES, terminal.hal.clock, terminal.boot_count)
 
 
 async def _stretched(clock: "Clock", salt: bytes, rounds: int, digits: str) -> bytes:
@@ -215,8 +196,7 @@ async def sign_on_by_badge(terminal: "Terminal", reader: "CardReader") -> "tuple
         refusal, detail = error.code, error.detail
     if technician is None:
         terminal.log("sign-on refused: %s %s" % (refusal, detail))
-        # Who holds one forgery after the other to the reader does not push reports out of the outbox.
-        if refusal in SUSPICIOUS and not terminal.outbox.is_crowded:
+        if refusal in SUSPICIOUS:
             terminal.send("event", {"name": "sign_on_refused", "detail": "badge, " + refusal})
         return refusal, None
     terminal.send("event", {"name": "signed_on", "detail": "badge " + technician.number})
@@ -281,7 +261,7 @@ def _badge_claims(payload: bytes) -> "tuple[str, str, str, int, bytes]":
         raise BadgeError(DAMAGED, "its key is not on P-256")
     if not isinstance(expires, int) or not all(isinstance(text, str) and 0 < len(text) <= MAX_NAME for text in (issuer, number, name)):
         raise BadgeError(DAMAGED, "claims")
-    return issuer, number, name, expires, x + y
+    return issuer, masked(number), masked(name), expires, x + y
 
 
 async def _read_badge(reader: "CardReader", challenge: bytes) -> "tuple[bytes, bytes]":

@@ -64,6 +64,14 @@ class Path:
         if nonce == self._nonce:
             self._answers_ms.append(at_ms)
 
+    def asks(self, nonce: bytes) -> bool:
+        """Whether that is the question of this start that was put last."""
+        return bool(self._nonce) and nonce == self._nonce
+
+    async def inquire(self) -> None:
+        """Put one question, and give its answer time to arrive. Raises LinkError: there is no connection, or it is lost; DeviceError."""
+        await self._inquire(ANSWER_MS)
+
     async def walk(self) -> Health:
         """What the way is like, within WALK_MS. A failure names the first layer that does not do its part.
 

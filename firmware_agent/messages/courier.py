@@ -1,9 +1,14 @@
-"""Keeps the link to the broker, empties the outbox in order, and hands what arrives to the agent. Never gives up, never storms."""
+"""Keeps the link to the broker, empties the outbox in order, and hands what arrives to the agent. Never gives up, never storms.
+
+A broker that comes back gets all its terminals back. So a terminal spreads its return, and what it queued meanwhile it sends by and by;
+only what somebody waits for goes at once (docs/decisions/0020-events-and-pacing.md).
+"""
 
 import asyncio
 
 from firmware_agent.links.access import joined
 from firmware_agent.links.link import LinkError
+from firmware_agent.messages.pace import Bucket
 from firmware_agent.messages.schema import LINK_LOST, Claims, down_topics, kind_named
 from firmware_agent.store import StoreError
 from hal.errors import DeviceError
@@ -21,8 +26,19 @@ BACK_OFF_MIN_MS = 1000
 BACK_OFF_MAX_MS = 120000
 # A connection that was online this long was a good one. A shorter one (connect, then thrown out) does not reset the back-off.
 GOOD_CONNECTION_MS = 30000
+# A broker that restarts loses all its terminals at the same moment. The first attempt after a good connection is spread over so long.
+RETURN_MS = 5000
 NETWORK_LOOK_MS = 250
 IDLE_MS = 100  # how often an empty outbox is looked at
+# What waits is held back, before a connection sends any of it, for up to this part of the time that there was none, and at most so long:
+# a lost Wi-Fi is hardly felt, and after an hour's outage a thousand terminals begin over half a minute.
+HOLD_PART = 4
+HOLD_MAX_MS = 30000
+# Then it goes by tokens. A day's ordinary work, a whole recovery too, fits into the burst; a new connection begins with what a boot has to
+# tell. A full outbox of 64 takes a minute: a thousand of them are 1000 messages a second, which an acquirer verifies on one core.
+BURST = 20
+FIRST_BURST = 4
+TOKEN_MS = 1000
 
 
 class Courier:
@@ -41,6 +57,9 @@ class Courier:
         self._renew = False
         self._announced = ""  # key of the state that the last connection queued
         self._online_since_ms = 0
+        self._offline_since_ms = 0  # since the last good connection; 0: there was none in this boot
+        self._held_until_ms = 0
+        self._tokens = Bucket(terminal.hal.clock, BURST, TOKEN_MS)
         self._link: Link | None = None  # of the connection that is online
         self._failures = 0
         self._failure = LinkError("E_OFFLINE", "not connected")  # the last of them
@@ -103,6 +122,8 @@ class Courier:
                 self._failure = error if isinstance(error, LinkError) else LinkError("E_OFFLINE", str(error))
                 self._terminal.link_cause = self._failure.cause
             good = self._terminal.online and clock.monotonic_ms() - self._online_since_ms >= GOOD_CONNECTION_MS
+            if good:
+                self._offline_since_ms = clock.monotonic_ms()
             self._terminal.online = False
             self._failures += 1
             self._changed.set()
@@ -113,7 +134,7 @@ class Courier:
             if good:
                 back_off_ms = BACK_OFF_MIN_MS
             # Counted from the end of the attempt; spread over half to all of it, so that many terminals do not come at once.
-            pause_ms = back_off_ms // 2 + await self._random(back_off_ms // 2)
+            pause_ms = back_off_ms // 2 + await self._random(RETURN_MS if good else back_off_ms // 2)
             self._hurry.clear()  # what was asked for while the attempt went on has its answer
             try:
                 await clock.wait_for(self._hurry.wait(), pause_ms)
@@ -147,6 +168,7 @@ class Courier:
             receiver = asyncio.create_task(self._receive(link))
             for where in down_topics(terminal.identity.acquirer, terminal.identity.terminal):
                 await link.subscribe(where, ANSWER_TIMEOUT_MS)
+            await self._hold_back()
             self._online_since_ms = clock.monotonic_ms()
             self._link = link
             terminal.link_cause = ""
@@ -172,16 +194,34 @@ class Courier:
         self._announced = outbox.waiting()[-1]
 
     async def _deliver(self, link: "Link", receiver: "asyncio.Task[LinkError | StoreError | DeviceError]") -> None:
-        """Send what is queued, oldest first, until the link is lost or the identity renewed."""
+        """Send what is queued until the link is lost or the identity renewed."""
         while not receiver.done():
-            waiting = self._terminal.outbox.waiting()
-            if waiting:
-                await self._send(link, waiting[0])
+            key = self._next()
+            if key:
+                await self._send(link, key)
             elif self._renew:
                 return
             else:
                 await self._terminal.hal.clock.sleep_ms(IDLE_MS)
         raise await receiver
+
+    async def _hold_back(self) -> None:
+        """How much of what is queued this connection may send, and from when."""
+        now_ms = self._terminal.hal.clock.monotonic_ms()
+        away_ms = now_ms - self._offline_since_ms if self._offline_since_ms else 0
+        self._held_until_ms = now_ms + await self._random(min(away_ms // HOLD_PART, HOLD_MAX_MS))
+        self._tokens.spill(FIRST_BURST)
+
+    def _next(self) -> str:
+        """The key of what is to be sent now: the oldest; of what overtakes others, while those are held back. '' for nothing."""
+        outbox = self._terminal.outbox
+        is_held = self._terminal.hal.clock.monotonic_ms() < self._held_until_ms
+        if is_held:
+            self._tokens.spill(FIRST_BURST)  # none are gathered meanwhile
+        waiting = outbox.waiting()
+        if not waiting:
+            return ""
+        return waiting[0] if not is_held and self._tokens.take() else outbox.first_prompt()
 
     async def _send(self, link: "Link", key: str) -> None:
         """Send one entry. One that cannot be sent by any connection is given up, or it would hold up all behind it."""

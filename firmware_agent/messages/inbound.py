@@ -5,6 +5,7 @@ The judge changes nothing: the agent persists the accepted sequence together wit
 
 import hashlib
 
+from firmware_agent.card_numbers import masked
 from firmware_agent.messages.cbor import CborError, decode
 from firmware_agent.messages.cose import CoseError, Envelope, key_id, parse, verify
 from firmware_agent.messages.schema import DOWN, Claims, SchemaError, topic
@@ -38,20 +39,31 @@ REFUSALS = {
     "unknown_kind": "NSUP",
     "critical_field": "NSUP",
     "unknown_action": "NSUP",
+    "key_refused": "ACCD",
+    "set_back": "ACCD",
     "not_kept": "OVER",
+    "wrong_text": "INVC",
+    "wrong_time": "INVC",
+    "wrong_setting": "INVC",
+    "too_many": "OVER",
+    "not_locked": "ACCD",
 }
 
 
 class Verdict:
     """claims: the message, None when it was refused before it could be read; refusal: '' when accepted, else a key of REFUSALS;
-    authentic: the signature is the acquirer's over this very topic; digest: names the message in the receipt.
+    authentic: the signature is the acquirer's over this very topic; digest: names the message in the receipt; signed_by: kid of the
+    acquirer's key, where claims are accepted.
     """
 
-    def __init__(self, digest: bytes, refusal: str, claims: "Claims | None" = None, authentic: bool = False) -> None:
+    def __init__(
+        self, digest: bytes, refusal: str, claims: "Claims | None" = None, authentic: bool = False, signed_by: bytes = b""
+    ) -> None:
         self.digest = digest
         self.refusal = refusal
         self.claims = claims
         self.authentic = authentic
+        self.signed_by = signed_by
 
     @property
     def result(self) -> str:
@@ -85,7 +97,11 @@ class Judge:
             return Verdict(digest, "malformed", authentic=True)
         except SchemaError as error:
             return Verdict(digest, error.code, authentic=True)
-        return Verdict(digest, self._refusal(claims, arrived_on, highest, wall_s, trust), claims, True)
+        for name in claims.body:
+            value = claims.body[name]
+            if isinstance(value, str):
+                claims.body[name] = masked(value)  # what the acquirer's people write is kept, shown, and told back
+        return Verdict(digest, self._refusal(claims, arrived_on, highest, wall_s, trust), claims, True, envelope.kid)
 
     def _refusal(self, claims: Claims, arrived_on: str, highest: int, wall_s: int, trust: int) -> str:
         if claims.kind.direction != DOWN:

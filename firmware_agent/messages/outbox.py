@@ -3,10 +3,15 @@
 An entry is the message's claims without a signature. It is signed when it is sent, by the key that is valid then, so that re-registration
 strands nothing. Sequence and boot count are fixed when it is queued: the acquirer drops duplicates by them.
 
+What is sent goes in the order of the sequence. Where a connection is not to be stormed (see courier.py), PROMPT kinds, which somebody waits
+for, overtake the others; among themselves, and the others among themselves, they keep the order.
+
 Each boot has sequences of its own, so that none is ever used twice though none is written down: only the boot is counted, once. A boot that
 the store refused to count has the count of the next one, and the first half of that boot's sequences; it begins at a place in it where no
 other uncounted boot is likely to begin (docs/decisions/0014-full-storage.md).
 """
+
+import os
 
 from firmware_agent.messages.cbor import decode, encode
 from firmware_agent.messages.schema import Claims, decode_body, encode_body, kind_named
@@ -22,6 +27,13 @@ KEY_DROPPED = "dropped"
 SEQUENCES = 10**8  # of each boot: read in decimal, a sequence begins with the boot count
 UNCOUNTED = SEQUENCES // 2  # the first of them, for a boot that could not be counted
 HELD_BYTES = 8192  # of entries that wait in memory, because the store refuses them
+PROMPT = ("state", "event", "receipt")
+_PROMPT_MARK = "!"  # ends their keys, so that they are found without being read
+
+
+def sequence_of(key: str) -> int:
+    """The sequence of an entry, by its key."""
+    return int(key[len(PREFIX) :].rstrip(_PROMPT_MARK))
 
 
 class Outbox:
@@ -56,7 +68,7 @@ class Outbox:
             fields = encode_body(kind, body)
             sequence = self.next_sequence()
             entry = [kind.number, sequence, self._boot_count, wall_s, fields]
-            changes.append((PREFIX + "%015d" % sequence, encode(entry)))
+            changes.append((PREFIX + "%015d" % sequence + (_PROMPT_MARK if name in PROMPT else ""), encode(entry)))
         if not changes:
             return changes
         excess = len(self.waiting()) + len(changes) - self._capacity
@@ -74,6 +86,10 @@ class Outbox:
         self._sequence = max(self._sequence, first) + 1
         return self._sequence
 
+    def leap(self) -> None:
+        """An earlier copy of the store is in use, and so are its sequences, a second time: go on where nobody has been."""
+        self._sequence = self.next_sequence() + int.from_bytes(os.urandom(3), "big")
+
     def bound_held(self) -> None:
         """Let the oldest give way of what waits in memory, until the rest fits into HELD_BYTES; the newest stays."""
         held = [key for key in self.waiting() if self._store.is_held(key)]
@@ -88,6 +104,13 @@ class Outbox:
     def waiting(self) -> "list[str]":
         """The keys of what is queued, in order."""
         return self._store.keys(PREFIX)
+
+    def first_prompt(self) -> str:
+        """The key of the oldest that overtakes others, '' for none."""
+        for key in self.waiting():
+            if key.endswith(_PROMPT_MARK):
+                return key
+        return ""
 
     def message(self, key: str) -> Claims:
         """The claims of one entry. Raises ValueError for one that this version cannot read."""

@@ -204,7 +204,8 @@ KINDS = (
         "Head of the evidence log's hash chain.",
         (
             Field(1, "count", UINT, True, "entries that were ever written"),
-            Field(2, "head", BYTES, True, "SHA-256 over the last of them and the head before"),
+            Field(2, "head", BYTES, True, "SHA-256 over the head before and the last of them"),
+            Field(3, "kept", BYTES, False, "the head that the acquirer keeps, as the terminal knows it; not there: none"),
         ),
     ),
     Kind(
@@ -228,8 +229,8 @@ KINDS = (
         UP,
         "events",
         False,
-        "What happened and can wait, several at a time.",
-        (Field(1, "events", LIST, True, "each [name, detail, when, how often], the oldest first; when: Unix seconds, 0 where not known"),),
+        "What happened and can wait, several at a time, as listed [below](#events).",
+        (Field(1, "events", LIST, True, "each [name, detail, when, how often], the oldest first; when: the last time, Unix seconds or 0"),),
     ),
     Kind(
         16,
@@ -252,7 +253,7 @@ KINDS = (
             Field(11, "settings", LIST, False, "configure: each [name, value]"),
             Field(12, "key", BYTES, False, "trust_key: the acquirer's next public key, x || y"),
             Field(13, "proof", BYTES, False, "trust_key: that the acquirer has it, a signature by it"),
-            Field(14, "key_id", BYTES, False, "retire_key: kid of the acquirer's key that is trusted no more"),
+            Field(14, "key_id", BYTES, False, "retire_key: kid of the acquirer's key that is to go; replace: of the terminal's"),
         ),
     ),
     Kind(
@@ -261,10 +262,10 @@ KINDS = (
         DOWN,
         "status",
         False,
-        "Where the review of an application stands.",
+        "Where the review of an application stands; or why an activation is refused.",
         (
-            Field(1, "application", UINT, True, "number of the application"),
-            Field(2, "status", TEXT, True, "received, under_review, more_needed, approved, rejected"),
+            Field(1, "application", UINT, True, "number of the application; of an activation its sequence"),
+            Field(2, "status", TEXT, True, "received, under_review, more_needed, approved, rejected; of an activation [why not](#activation)"),
             Field(3, "remark", TEXT, False, "the reviewer's words, at most %d characters" % MAX_REMARK, MAX_REMARK),
         ),
     ),
@@ -274,12 +275,13 @@ KINDS = (
         DOWN,
         "credentials",
         False,
-        "Answer to an application for registration.",
+        "Answer to an application for registration, or to an activation.",
         (
-            Field(1, "application", UINT, True, "number of the application"),
+            Field(1, "application", UINT, True, "number of the application; of an activation its sequence"),
             Field(2, "certificate", BYTES, True, "X.509 of the signing key, DER"),
             Field(3, "transport_certificate", BYTES, True, "X.509 of the TLS key, DER"),
             Field(4, "grant", BYTES, False, "activation: what a terminal is told at its first enrolment"),
+            Field(5, "sealing_key", BYTES, False, "what is sealed is encrypted for this key from now on, x || y"),
         ),
     ),
     Kind(
@@ -314,8 +316,8 @@ KINDS = (
         False,
         "The acquirer keeps this head of the evidence log: from now on a log that ends before it was cut.",
         (
-            Field(1, "count", UINT, True, "as in audit"),
-            Field(2, "head", BYTES, True, "as in audit"),
+            Field(1, "count", UINT, True, "as in the audit, if that went on from the head kept so far; else of the head kept so far"),
+            Field(2, "head", BYTES, True, "of that count"),
         ),
     ),
 )

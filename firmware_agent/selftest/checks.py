@@ -75,7 +75,7 @@ async def check_certificates(subject: "Subject") -> Health:
 
 
 async def check_storage(subject: "Subject") -> Health:
-    """The medium itself, and whether anything rotted in what the agent keeps on it."""
+    """The medium itself, whether anything rotted in what the agent keeps on it, and whether the evidence log was whole since this start."""
     health = await subject.hal.storage.check_health()
     terminal = subject.terminal
     if health.outcome == HEALTH_SUCCESS:
@@ -86,6 +86,12 @@ async def check_storage(subject: "Subject") -> Health:
                 detail = "%d records" % damaged if damaged else ""
             except StoreError as error:
                 detail = str(error)
+            evidence = terminal.evidence
+            if evidence.verify() is not None and evidence.damage is not None:
+                terminal.tell_damage(evidence.damage)
         if detail:
             return Health(HEALTH_FAIL, "storage", "damaged", E_FAILURE, detail=detail, measurements=health.measurements)
+        if terminal is not None and terminal.evidence.damage is not None:
+            broken = str(terminal.evidence.damage)
+            return Health(HEALTH_FAIL, "storage", "log_damaged", E_FAILURE, detail=broken, measurements=health.measurements)
     return health

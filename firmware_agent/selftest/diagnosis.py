@@ -135,6 +135,7 @@ CAUSES = (
     Cause(141, "not_writable", TECHNICIAN, "replace", HARDWARE),
     Cause(142, "damaged", TECHNICIAN, "replace", HARDWARE),
     Cause(143, "wrong_data", TECHNICIAN, "replace", HARDWARE),
+    Cause(144, "log_damaged", TECHNICIAN, "report"),
     Cause(150, "time_lost", TECHNICIAN, "battery"),
     Cause(151, "jumped", TECHNICIAN, "battery"),
     Cause(152, "stopped", TECHNICIAN, "replace", HARDWARE),

@@ -2,6 +2,7 @@
 words.
 """
 
+from firmware_agent.card_numbers import masked
 from firmware_agent.selftest.phases import NOT_ANSWERED
 from hal.device import HEALTH_FAIL, HEALTH_NOT_RUN, HEALTH_SUCCESS, Health
 from hal.errors import E_FAILURE, E_TIMEOUT, DeviceError
@@ -166,7 +167,7 @@ async def read_slip(subject: "Subject") -> Health:
 
 
 async def read_code(subject: "Subject") -> Health:
-    """Read any one code."""
+    """Read any one code. What it says is kept to be looked at: it may be a card number that somebody has printed as a code."""
     person = person_of(subject)
     scanner = subject.hal.scanner
     assert scanner is not None
@@ -177,7 +178,7 @@ async def read_code(subject: "Subject") -> Health:
         return failed_as("scanner", error)
     if code is None:
         return failed("scanner", "no_code", E_TIMEOUT)
-    return Health(HEALTH_SUCCESS, "scanner", detail=code)
+    return Health(HEALTH_SUCCESS, "scanner", detail=masked(code))
 
 
 async def select_card(subject: "Subject") -> Health:

@@ -2,7 +2,7 @@
 
 The manifest is a file beside them, a COSE_Sign1 as the messages are, with 'firmware' where a message has its topic. Its payload is CBOR:
 [FORMAT, version, {path: SHA-256}], paths below the program's root. What is not listed and could be imported instead of
-what is, counts as a change.
+what is, counts as a change. When the key that has signed it is retired, this very manifest stays good, and no other by that key.
 """
 
 import gc
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 KIND = "firmware"
 MANIFEST_NAME = "firmware.manifest"
+KEY_MANIFEST = "manifest"  # in the store: SHA-256 of the manifest whose key was retired
 SIGNED_FOR = "firmware"  # external_aad
 FORMAT = 1
 MOST_MANIFEST_BYTES = 32768
@@ -42,10 +43,15 @@ def manifest_payload(version: str, files: "dict[str, bytes]") -> bytes:
 
 
 async def check_image(
-    program: "Files", element: "SecureElement", keys: "list[bytes]", clock: "Clock", version: str = VERSION
+    program: "Files",
+    element: "SecureElement",
+    keys: "list[bytes]",
+    clock: "Clock",
+    version: str = VERSION,
+    vouched: "bytes | None" = None,
 ) -> Health:
     """Compare every file of the program with its manifest. program: its root; element: verifies; keys: public keys, one of which has to
-    have signed; version: that runs.
+    have signed; version: that runs; vouched: SHA-256 of a manifest that needs no signature any more.
 
     Health of kind 'firmware': success, with files, image_bytes and duration_ms; fail with file_changed (one that was added, too),
     file_missing or manifest_wrong, detail: the first path; not-run with no_manifest, or with absent where the element is not enabled.
@@ -55,7 +61,7 @@ async def check_image(
     if not element.enabled:  # what is wrong with it its own phase tells
         return Health(HEALTH_NOT_RUN, KIND, "absent", detail="no secure element to verify with")
     try:
-        files = await _manifest(program, element, keys, version)
+        files = await _manifest(program, element, keys, version, vouched)
     except ManifestError as error:
         return Health(HEALTH_FAIL, KIND, "manifest_wrong", E_FAILURE, detail=str(error))
     if files is None:
@@ -77,21 +83,44 @@ async def check_image(
     return Health(HEALTH_SUCCESS, KIND, measurements=measurements)
 
 
-async def _manifest(program: "Files", element: "SecureElement", keys: "list[bytes]", version: str) -> "dict[str, bytes] | None":
+async def manifest_signed_by(program: "Files", element: "SecureElement", key: bytes) -> bytes:
+    """SHA-256 of the manifest, where there is one that this key has signed; else b''. Raises DeviceError as the element does."""
+    if MANIFEST_NAME not in program.names():
+        return b""
+    try:
+        data = _read(program)
+        envelope = parse(data, MOST_MANIFEST_BYTES)
+    except (CoseError, OSError):
+        return b""  # the self-test says so
+    if envelope.kid != key_id(key) or not await verify(element, envelope, key, SIGNED_FOR):
+        return b""
+    return sha256(data).digest()
+
+
+def _read(program: "Files") -> bytes:
+    """The manifest, or what is too long for one. Raises OSError."""
+    gc.collect()  # it takes its memory in large pieces
+    # The length first: a reader takes all the room that it is told of.
+    return program.read(MANIFEST_NAME, 0, min(program.size(MANIFEST_NAME), MOST_MANIFEST_BYTES + 1))
+
+
+async def _manifest(
+    program: "Files", element: "SecureElement", keys: "list[bytes]", version: str, vouched: "bytes | None"
+) -> "dict[str, bytes] | None":
     """Path -> SHA-256 of each file; None where there is no manifest. Raises ManifestError with what is wrong with it."""
     if MANIFEST_NAME not in program.names():
         return None
     reason = ""
     try:
-        gc.collect()  # the list takes its memory in large pieces
-        # The length first: a reader takes all the room that it is told of.
-        length = min(program.size(MANIFEST_NAME), MOST_MANIFEST_BYTES + 1)
-        envelope = parse(program.read(MANIFEST_NAME, 0, length), MOST_MANIFEST_BYTES)
-        known = [key for key in keys if key_id(key) == envelope.kid]
-        if not known:
-            raise ManifestError("signed by an unknown key")
-        if not await verify(element, envelope, known[0], SIGNED_FOR):
-            raise ManifestError("the signature is wrong")
+        data = _read(program)
+        envelope = parse(data, MOST_MANIFEST_BYTES)
+        if sha256(data).digest() != vouched:
+            known = [key for key in keys if key_id(key) == envelope.kid]
+            if not known:
+                raise ManifestError("signed by an unknown key")
+            if not await verify(element, envelope, known[0], SIGNED_FOR):
+                raise ManifestError("the signature is wrong")
+        del data
         content = decode(envelope.payload, max_items=2 * MOST_FILES + 8)
     except (CoseError, CborError, OSError) as error:
         reason = "cannot be read: " + str(error)

@@ -123,7 +123,8 @@ async def self_test(
     run = Run(terminal, plan)
 
     def done(result: Result) -> None:
-        terminal.log("self-test %s %s %s %d ms" % (result.phase, result.outcome, result.cause or "-", result.duration_ms))
+        detail = ": " + result.detail if result.is_bad and result.detail else ""
+        terminal.log("self-test %s %s %s %d ms%s" % (result.phase, result.outcome, result.cause or "-", result.duration_ms, detail))
         run.end(result)
         shown(result)
 

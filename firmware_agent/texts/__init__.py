@@ -1,6 +1,9 @@
 """What the terminal says to people: texts by key, one language loaded at a time."""
 
+from sys import modules
+
 LANGUAGES = ("en", "zh-CN")  # IETF language tags (BCP 47)
+_MODULES = {"en": "en", "zh-CN": "zh_cn"}
 
 
 class Texts:
@@ -19,11 +22,16 @@ class Texts:
 
 
 def load(language: str) -> Texts:
-    """The texts of `language`, one of LANGUAGES; the other languages stay on flash. Raises ValueError for any other."""
+    """The texts of `language`, one of LANGUAGES; the other languages stay on flash, and what was loaded goes with who holds it: the runtime
+    would keep the module. Raises ValueError for any other.
+    """
     if language == "en":
         from firmware_agent.texts.en import TEXTS
     elif language == "zh-CN":
         from firmware_agent.texts.zh_cn import TEXTS
     else:
         raise ValueError("no texts in language " + repr(language))
+    name = _MODULES[language]
+    modules.pop(__name__ + "." + name, None)
+    globals().pop(name, None)
     return Texts(language, TEXTS)

@@ -266,7 +266,7 @@ class Atecc608(Device):
     in_hardware = True
 
     def __init__(self, i2c: "Any", address: int, clock: "Clock", curve: "P256 | None" = None) -> None:
-        """curve: computes the public half of a transport key, and checks points; the runtime's own choice if not given."""
+        """curve: computes with keys that are used in memory, and checks points; the runtime's own choice if not given."""
         super().__init__()
         self._packets = Packets(i2c, address, clock)
         self._clock = clock
@@ -330,6 +330,14 @@ class Atecc608(Device):
             private = await self._draw()
             if self._curve.is_private_key(private):
                 return private, self._curve.public_key(private)
+
+    async def agree(self, public_key: bytes) -> "tuple[bytes, bytes]":
+        """By the chip's random numbers, in software: the key is used once. Raises DeviceError E_ILLEGAL: not a point on the curve."""
+        self.require_enabled()
+        if not self._curve.is_public_key(public_key):
+            raise DeviceError(E_ILLEGAL, self.kind, "not a point on the curve")
+        private, public = await self.transport_key()
+        return public, self._curve.agree(private, public_key)
 
     async def count(self, increment: bool) -> int:
         """The chip's counter 1, 0..2097151. Where the line is disturbed a number may be left out, and none is given twice.

@@ -1,13 +1,14 @@
-"""ECDSA on P-256 with SHA-256 digests, in plain Python: for MicroPython, which has no elliptic curves of its own.
+"""ECDSA on P-256 with SHA-256 digests, and ECDH, in plain Python: for MicroPython, which has no elliptic curves of its own.
 
-For: verifying the acquirer's orders, and signing where a terminal has no secure element.
+For: verifying the acquirer's orders, signing where a terminal has no secure element, and agreeing on a secret by a key that is used once.
 Not for: keys that someone who can time the terminal, or read its power line, must not get. **It is not constant-time**: how long a
-signature takes, and which table entries it touches, depend on the secret. Not for key agreement or encryption either.
+signature takes, and which table entries it touches, depend on the secret. Not for agreement by a key that is used again, either.
 
-Standards: FIPS 186-5 section 6 (ECDSA), SP 800-186 section 3.2.1.3 (the curve), RFC 6979 (nonces), SEC 1 section 3.2.2.1 (valid keys).
+Standards: FIPS 186-5 section 6 (ECDSA), SP 800-56A section 5.7.1.2 (ECDH), SP 800-186 section 3.2.1.3 (the curve), RFC 6979 (nonces),
+SEC 1 section 3.2.2.1 (valid keys).
 """
 
-from hashlib import sha256
+from hal.hmac import hmac_sha256
 
 # SP 800-186, 3.2.1.3: y^2 = x^3 - 3x + B over the integers modulo P; G = (GX, GY) has the prime order N; the cofactor is 1.
 P = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
@@ -85,6 +86,18 @@ class P256:
         zz = z * z % P
         return x == r * zz % P or (r + N < P and x == (r + N) * zz % P)
 
+    def agree(self, private: bytes, public: bytes) -> bytes:
+        """The shared secret, 32 bytes: the x of private * public. Both sides get the same, each from its own private key.
+
+        Raises ValueError: `private` is not 32 bytes of 1..n-1, or `public` (64 bytes, x || y) no point on the curve.
+        """
+        secret = _private(private)
+        q = _point(public)
+        if q is None:
+            raise ValueError("a public key is 64 bytes of a point on the curve")
+        # Never infinity: the order is prime, and the cofactor 1.
+        return _octets(_affine([self._multiply_g(0, secret, q)])[0][0])
+
     def _multiply_g(self, u: int, v: int = 0, q: "Affine | None" = None) -> "Jacobian":
         """u*G, or u*G + v*q with shared doublings (Shamir's trick). u and v are below 2^256."""
         comb = self._comb
@@ -125,29 +138,20 @@ class _Nonces:
     def __init__(self, private: bytes, reduced_digest: bytes) -> None:
         seed = bytes(private) + reduced_digest
         value = b"\x01" * 32
-        key = _hmac(b"\x00" * 32, value + b"\x00" + seed)
-        value = _hmac(key, value)
-        key = _hmac(key, value + b"\x01" + seed)
+        key = hmac_sha256(b"\x00" * 32, value + b"\x00" + seed)
+        value = hmac_sha256(key, value)
+        key = hmac_sha256(key, value + b"\x01" + seed)
         self._key = key
-        self._value = _hmac(key, value)
+        self._value = hmac_sha256(key, value)
 
     def next(self) -> int:
         while True:
-            self._value = _hmac(self._key, self._value)
+            self._value = hmac_sha256(self._key, self._value)
             k = int.from_bytes(self._value, "big")
-            self._key = _hmac(self._key, self._value + b"\x00")
-            self._value = _hmac(self._key, self._value)
+            self._key = hmac_sha256(self._key, self._value + b"\x00")
+            self._value = hmac_sha256(self._key, self._value)
             if 0 < k < N:
                 return k
-
-
-def _hmac(key: bytes, message: bytes) -> bytes:
-    """HMAC-SHA256 (RFC 2104) with a 32-byte key."""
-    inner = sha256(bytes(byte ^ 0x36 for byte in key) + b"\x36" * 32)
-    inner.update(message)
-    outer = sha256(bytes(byte ^ 0x5C for byte in key) + b"\x5c" * 32)
-    outer.update(inner.digest())
-    return outer.digest()
 
 
 def _octets(number: int) -> bytes:

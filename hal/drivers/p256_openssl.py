@@ -1,4 +1,4 @@
-"""ECDSA on P-256 with SHA-256 digests by the `cryptography` package (OpenSSL): the same calls as hal.drivers.p256, for CPython."""
+"""ECDSA on P-256 with SHA-256 digests and ECDH by the `cryptography` package (OpenSSL): the same calls as hal.drivers.p256, for CPython."""
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -45,6 +45,12 @@ class OpensslP256:
         except InvalidSignature:
             return False
         return True
+
+    def agree(self, private: bytes, public: bytes) -> bytes:
+        key, other = self._derive(private), self._load(public)
+        if other is None:
+            raise ValueError("a public key is 64 bytes of a point on the curve")
+        return key.exchange(ec.ECDH(), other)
 
     def _derive(self, private: bytes) -> ec.EllipticCurvePrivateKey:
         if not self.is_private_key(private):

@@ -94,6 +94,14 @@ class SoftwareKey(Device):
         private = await self._new_private()
         return private, self._curve.public_key(private)
 
+    async def agree(self, public_key: bytes) -> "tuple[bytes, bytes]":
+        """Raises DeviceError E_ILLEGAL: not a point on the curve."""
+        self.require_enabled()
+        if not self._curve.is_public_key(public_key):
+            raise DeviceError(E_ILLEGAL, self.kind, "not a point on the curve")
+        private, public = await self.transport_key()
+        return public, self._curve.agree(private, public_key)
+
     async def _bring_up(self) -> None:
         """Remove what a power cut left: older generations of a key, and files shorter than a key.
 
@@ -120,7 +128,7 @@ class SoftwareKey(Device):
             if current:
                 keys += 1
             else:
-                return Health(HEALTH_FAIL, self.kind, "key_damaged", E_FAILURE, detail="the key in slot %d is damaged" % slot)
+                return Health(HEALTH_FAIL, self.kind, "key_damaged", E_FAILURE, detail=_name(slot, generations[-1]) + " is damaged")
         return Health(HEALTH_SUCCESS, self.kind, measurements={"keys": keys})
 
     async def _new_private(self) -> bytes:

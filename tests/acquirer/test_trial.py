@@ -17,7 +17,7 @@ from hal.drivers.file_storage import FileStorage
 from hal.files import Files
 from hal.hal import Hal
 from host_sim.acquirer.equipment import software_element, started_clock
-from host_sim.acquirer.office import SEQUENCE_GAP, Office, OfficeError, order_fields
+from host_sim.acquirer.office import Office, OfficeError, order_fields
 from host_sim.cli import main
 
 
@@ -78,13 +78,26 @@ def test_private_keys_are_for_their_owner_alone(folder: Path) -> None:
 
 def test_an_acquirer_that_starts_again_never_repeats_a_sequence(folder: Path, asked: Path, tmp_path: Path) -> None:
     assert reinstate("enrol", folder, asked, "--terminal", "T0000001", "-o", tmp_path / "credentials") == 0
-    office = Office(folder)
-    account = asyncio.run(office.acquirer()).accounts["T0000001"]
-    account.sequence = 7
-    office.keep(account)
-    assert asyncio.run(office.acquirer()).accounts["T0000001"].sequence == 7 + SEQUENCE_GAP
+    taken = []
+    for _ in range(3):
+        registry = asyncio.run(Office(folder).acquirer()).registry
+        taken.append(registry.next_sequence("T0000001"))
+        registry.close()
     assert reinstate("enrol", folder, asked, "--terminal", "T0000001", "-o", tmp_path / "credentials") == 0  # the device was replaced
-    assert asyncio.run(office.acquirer()).accounts["T0000001"].sequence >= 7
+    taken.append(asyncio.run(Office(folder).acquirer()).registry.next_sequence("T0000001"))
+    assert taken == [1, 2, 3, 4]
+
+
+def test_the_registry_may_be_any_database(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    elsewhere = tmp_path / "elsewhere.sqlite"
+    assert reinstate("acquirer", tmp_path / "office", "--broker", "localhost:8883", "--registry", f"sqlite:///{elsewhere}") == 0
+    asyncio.run(Office(tmp_path / "office").acquirer())
+    assert elsewhere.exists() and not (tmp_path / "office" / "registry.sqlite").exists()
+    capsys.readouterr()
+    assert reinstate("acquirer", tmp_path / "wrong", "--broker", "localhost:8883", "--registry", "nonsense://user:secret@host/x") == 2
+    line = capsys.readouterr().err
+    assert "registry" in line and "secret" not in line and len(line.splitlines()) == 1
+    assert not (tmp_path / "wrong").exists()
 
 
 def test_its_broker_listens_where_terminals_look_for_it(folder: Path, tmp_path: Path) -> None:
@@ -132,13 +145,17 @@ def test_a_request_that_its_own_key_did_not_sign_is_not_granted(folder: Path, as
     altered[altered.find(b"hardware-1", 20)] ^= 1  # the name in the PKCS#10
     asked.write_bytes(altered)
     assert reinstate("enrol", folder, asked, "--terminal", "T1", "-o", tmp_path / "out") == 2
-    assert not (folder / "terminals" / "T1.json").exists()
+    assert "T1" not in asyncio.run(Office(folder).acquirer()).accounts
 
 
 def test_the_fields_of_an_order_have_their_types() -> None:
     assert order_fields("lift", ["reason=violation", "probation_s=60"]) == {"action": "lift", "reason": "violation", "probation_s": 60}
-    with pytest.raises(OfficeError):
-        order_fields("lift", ["action=suspend"])
+    assert order_fields("retire_key", ["key_id=00ff"]) == {"action": "retire_key", "key_id": b"\x00\xff"}
+    settings = order_fields("configure", ["settings=language:en", "settings=password:a:b,c"])["settings"]
+    assert settings == [["language", "en"], ["password", "a:b,c"]]
+    for word in ("action=suspend", "key_id=xy", "settings=language"):
+        with pytest.raises(OfficeError):
+            order_fields("lift", [word])
 
 
 def test_credentials_hold_what_the_office_knows(folder: Path, asked: Path) -> None:

@@ -191,6 +191,9 @@ class QuickCurve:
     def verify(self, public, digest, signature):
         return signature == sha256(public + digest).digest() * 2
 
+    def agree(self, private, public):
+        return sha256(self.public_key(private) + public).digest()
+
 
 def enabled(device):
     """The device, opened, claimed and enabled."""

@@ -3,6 +3,8 @@
 from binascii import unhexlify
 
 from firmware_agent.identity.certificate import CertificateError, public_key, validity
+from tests.core.certificates import certificate as made
+from tests.core.certificates import der
 from tests.core.support import raises
 
 # Made by other software: serial number 0x1234, issuer CN=CA, subject CN=T0000001, the key of RFC 6979 (A.2.5).
@@ -20,23 +22,8 @@ NOT_BEFORE_S = 1795305600  # 2026-11-22 00:00:00
 NOT_AFTER_S = 1835481599  # 2028-02-29 23:59:59
 
 
-def der(tag, *parts):
-    content = b"".join(parts)
-    if len(content) < 0x80:
-        return bytes([tag, len(content)]) + content
-    return bytes([tag, 0x82, len(content) >> 8, len(content) & 0xFF]) + content
-
-
 def certificate(not_before=None, not_after=None, version=True, point=b"\x00\x04" + KEY):
-    """One as RFC 5280 has it, with these parts, and no more than is read of it."""
-    body = [der(0xA0, der(0x02, b"\x02"))] if version else []
-    body.append(der(0x02, b"\x12\x34"))
-    body.append(der(0x30, b""))
-    body.append(der(0x30, b"issuer" * 30))  # long enough for a length of two bytes
-    body.append(der(0x30, not_before or der(0x17, b"261122000000Z"), not_after or der(0x17, b"280229235959Z")))
-    body.append(der(0x30, b"subject"))
-    body.append(der(0x30, der(0x30, b"algorithm"), der(0x03, point)))
-    return der(0x30, der(0x30, *body), der(0x30, b""), der(0x03, b"signature"))
+    return made(not_before or der(0x17, b"261122000000Z"), not_after or der(0x17, b"280229235959Z"), version, point)
 
 
 def refused(data):
@@ -56,6 +43,11 @@ def test_key_and_days_of_a_certificate_made_by_other_software():
 def test_it_may_come_in_any_kind_of_bytes():
     for kind in (bytearray, memoryview):
         assert public_key(kind(CERTIFICATE)) == KEY and validity(kind(CERTIFICATE)) == (NOT_BEFORE_S, NOT_AFTER_S)
+
+
+def test_pem_is_named():
+    for function in (public_key, validity):
+        assert "PEM" in str(raises(CertificateError, function, b"-----BEGIN CERTIFICATE-----\nMIIB\n"))
 
 
 def test_the_first_version_has_no_version_number():

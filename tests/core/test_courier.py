@@ -188,7 +188,7 @@ class Scene:
 
     def queue(self, *details):
         for detail in details:
-            self.terminal.send("event", {"name": "fault_found", "detail": detail})
+            self.terminal.send("event", {"name": "sign_on_refused", "detail": detail})
 
     def details(self):
         """What arrived at the broker, but for states."""

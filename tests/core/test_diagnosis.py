@@ -102,6 +102,7 @@ NUMBERS = {
     141: "not_writable",
     142: "damaged",
     143: "wrong_data",
+    144: "log_damaged",
     150: "time_lost",
     151: "jumped",
     152: "stopped",

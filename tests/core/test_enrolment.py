@@ -32,7 +32,7 @@ def credentials(signing_key, transport_key, **changes):
         "acquirer": "acq1",
         "certificate": in_certificate(signing_key),
         "transport_certificate": in_certificate(transport_key),
-        "authority": b"authority",
+        "authority": certificate(),
         "acquirer_keys": [ACQUIRER_KEY],
         "broker_host": "broker.acq1.example",
         "broker_port": 8883,

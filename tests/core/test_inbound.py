@@ -258,4 +258,4 @@ def test_judging_changes_nothing():
 def test_every_refusal_has_a_result_of_its_own_standard():
     assert RESULT_GOOD == "SUCC"
     for result in REFUSALS.values():
-        assert result in ("FMTE", "SIGE", "UKRF", "LENE", "NSUP", "ACCD", "TIMO", "OVER")
+        assert result in ("FMTE", "SIGE", "UKRF", "LENE", "NSUP", "ACCD", "TIMO", "OVER", "INVC")

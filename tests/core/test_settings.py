@@ -1,10 +1,13 @@
-"""Settings: what was set is there after a restart, and a bad value counts as not set."""
+"""Settings: what was set is there after a restart, a bad value counts as not set, and no order cuts the terminal off from its network."""
 
 from firmware_agent.messages.cbor import encode
-from firmware_agent.settings import DEFAULTS, PREFIX, Settings
+from firmware_agent.network_trial import TRIAL_MS, NetworkTrial
+from firmware_agent.settings import DEFAULTS, KEY_PROVEN, PREFIX, SettingError, Settings
 from firmware_agent.store import Store
-from tests.core.parts import Flash
+from hal.errors import E_OFFLINE, DeviceError
+from tests.core.parts import Flash, PowerCut, Time
 from tests.core.support import raises
+from tests.core.terminal_parts import boot, provisioned
 
 
 def opened(flash):
@@ -68,3 +71,205 @@ def test_setting_once_more_heals_what_was_broken():
     store.put(PREFIX + "language", b"\xff")
     settings.set("language", "en")
     assert settings.language == "en"
+
+
+# By order.
+
+
+def test_only_known_settings_with_values_that_they_can_have():
+    settings = Settings(opened(Flash()))
+    good = {
+        "language": ("en", "zh-CN"),
+        "ssid": ("", "shop", "\u5e97" * 10, "x" * 32),
+        "password": ("", "8 digits", "x" * 63, "0a1b2c3d4e5f6A7B" * 4),
+        "service_line": ("110", "95516", "+86 (400) 123-4567"),
+        "utc_offset_min": ("0", "-720", "840", "345"),
+        "contact_name": ("", "Chen Xiao", "\u9648\u6653"),
+        "contact_phone": ("", "+86 138 0000 1234"),
+    }
+    bad = {
+        "language": ("", "fr", "EN", 1, None, ["en"]),
+        "ssid": ("x" * 33, "\u5e97" * 11, b"shop", 5),
+        "password": ("x" * 7, "x" * 65, "g" * 64, "pass\u5e97word", "pass\nword", "password\x7f"),
+        "service_line": ("", "11", "1" * 21, "call me", " 95516", "95516\n"),
+        "utc_offset_min": ("", "-", "--5", "-721", "841", "1000", "4.5", " 60", "+60", "\u0661", 480),
+        "contact_name": ("x" * 41, "Chen\u202e", " Chen", 7),
+        "contact_phone": ("12", "call me"),
+    }
+    assert set(good) == set(bad) == set(DEFAULTS)
+    for name in DEFAULTS:
+        for value in good[name]:
+            assert (PREFIX + name, encode(value)) in settings.changes([[name, value]])
+        for value in bad[name]:
+            error = raises(SettingError, settings.changes, [[name, value]])
+            assert name in str(error) and (value in ("", "-", None, 1, 5, 480) or repr(value) not in str(error))
+    for pairs in ([], ["language"], [["language"]], [["language", "en", "x"]], [["colour", "red"]], [[5, "en"]], [[["language"], "en"]]):
+        raises(SettingError, settings.changes, pairs)
+    raises(SettingError, settings.changes, [["ssid", "a"], ["ssid", "b"]])
+
+
+def test_what_has_nothing_to_do_with_the_network_is_not_on_trial():
+    flash = Flash()
+    store = opened(flash)
+    settings = Settings(store)
+    settings.set("ssid", "shop")
+    store.put_all(settings.changes([["language", "en"], ["ssid", "shop"]]))
+    assert not settings.on_trial
+
+
+class Radio:
+    """A network device that joins the networks it is told of."""
+
+    def __init__(self, *reachable):
+        self.reachable = reachable
+        self.configured = []
+        self.joined = None
+
+    def configure(self, ssid, password):
+        self.configured.append((ssid, password))
+
+    async def connect(self, timeout_ms):
+        self.joined = self.configured[-1] if self.configured[-1] in self.reachable else None
+        if self.joined is None:
+            raise DeviceError(E_OFFLINE, "network", "no such network")
+
+
+OLD, NEW = ("shop", "old password"), ("shop 2", "new password")
+
+
+class Place:
+    """A terminal whose network is OLD, and what its agent does of it. renewed: how often the connection was to be made anew."""
+
+    def __init__(self, reachable):
+        self.time = Time()
+        self.flash = Flash()
+        provisioned(self.flash)
+        store = opened(self.flash)
+        settings = Settings(store)
+        settings.set("ssid", OLD[0])
+        settings.set("password", OLD[1])
+        self.radio = Radio(*reachable)
+        self.renewed = 0
+        self.start()
+
+    def start(self):
+        self.terminal = boot(self.flash, self.time)
+        self.terminal.hal.network = self.radio
+        self.settings = Settings(self.terminal.store)
+        self.trial = NetworkTrial(self.terminal, self.settings, self._renew)
+        self.trial.start()
+
+    def _renew(self):
+        self.renewed += 1
+
+    def order(self, ssid, password):
+        self.terminal.apply([], [], self.settings.changes([["ssid", ssid], ["password", password]]))
+
+    def watch(self):
+        self.time.run(self.trial.watch())
+
+    def comes_online(self):
+        self.terminal.connection += 1
+        self.terminal.online = True
+
+    def fell_back(self):
+        return [line for line in self.terminal.lines if "settings as before" in line]
+
+
+def test_a_network_that_leads_to_the_broker_stays():
+    place = Place((OLD, NEW))
+    place.comes_online()
+    place.watch()
+    assert place.renewed == 0 and place.radio.configured == [OLD]
+    place.order(*NEW)
+    place.watch()
+    assert place.radio.joined == NEW and place.renewed == 1
+    place.watch()
+    assert place.settings.on_trial  # the connection that still stands is that of the old network
+    place.comes_online()
+    place.watch()
+    assert not place.settings.on_trial and place.settings.network == NEW
+    place.time.now_ms += 2 * TRIAL_MS
+    place.watch()
+    place.start()
+    assert place.radio.configured[-1] == NEW and place.fell_back() == []
+
+
+def test_a_network_that_does_not_come_up_gives_way_to_the_one_before():
+    for reachable in ((OLD,), (OLD, NEW)):  # not joined; joined, and no way to the broker
+        place = Place(reachable)
+        place.order(*NEW)
+        place.watch()
+        place.time.now_ms += TRIAL_MS - 1
+        place.watch()
+        assert place.settings.network == NEW and place.settings.on_trial
+        place.time.now_ms += 1
+        place.watch()
+        assert place.settings.network == OLD and not place.settings.on_trial
+        assert place.radio.joined == OLD and place.renewed == 2 and len(place.fell_back()) == 1
+        bodies = [place.terminal.outbox.message(key).body for key in place.terminal.outbox.waiting()]
+        assert [body["name"] for body in bodies if "name" in body] == ["network_fell_back"]
+
+
+def test_after_a_power_cut_in_a_trial_the_network_is_the_one_before():
+    place = Place((OLD,))
+    place.order(*NEW)
+    place.start()  # before the trial has begun
+    assert place.radio.configured[-1] == OLD and not place.settings.on_trial and len(place.fell_back()) == 1
+    place.order(*NEW)
+    place.watch()
+    place.start()  # in the middle of it
+    assert place.radio.configured[-1] == OLD and not place.settings.on_trial
+    place.start()
+    assert place.fell_back() == []
+
+
+def test_a_power_cut_in_the_order_or_in_the_fall_leaves_one_network_or_the_other():
+    for keep_bytes in (0, 20, 100000):
+        place = Place((OLD,))
+        place.flash.cut(1, keep_bytes)
+        raises(PowerCut, place.order, *NEW)
+        place.flash.power_up()
+        place.start()
+        assert place.settings.network == OLD and len(place.fell_back()) == (keep_bytes == 100000)
+        place.order(*NEW)
+        place.watch()
+        place.time.now_ms += TRIAL_MS
+        place.flash.cut(1, keep_bytes)
+        raises(PowerCut, place.watch)
+        place.flash.power_up()
+        place.start()
+        assert place.settings.network == OLD and not place.settings.on_trial
+
+
+def test_a_second_order_in_a_trial_falls_back_to_what_was_proven():
+    place = Place((OLD,))
+    place.order(*NEW)
+    place.watch()
+    place.time.now_ms += TRIAL_MS - 1
+    place.order("third", "third password")
+    place.watch()
+    place.time.now_ms += TRIAL_MS - 1
+    place.watch()
+    assert place.settings.network == ("third", "third password")
+    place.time.now_ms += 1
+    place.watch()
+    assert place.settings.network == OLD
+
+
+def test_a_storage_that_refuses_keeps_no_terminal_on_a_network_that_does_not_work():
+    place = Place((OLD,))
+    place.order(*NEW)
+    place.watch()
+    place.flash.broken = True
+    place.time.now_ms += TRIAL_MS
+    place.watch()
+    assert place.settings.network == OLD and place.radio.joined == OLD
+
+
+def test_a_record_of_what_was_proven_that_cannot_be_read_ends_the_trial():
+    place = Place((NEW,))
+    place.order(*NEW)
+    place.terminal.store.put(KEY_PROVEN, b"\xff")
+    place.start()
+    assert not place.settings.on_trial and place.settings.network == NEW

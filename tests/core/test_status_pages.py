@@ -2,6 +2,7 @@
 
 from firmware_agent.flows.status_pages import idle_page
 from firmware_agent.links.link import CAUSE_DATE
+from firmware_agent.notices import Notices
 from firmware_agent.settings import Settings
 from firmware_agent.state.machine import IN_SERVICE, State
 from firmware_agent.store import FULL, NOT_WRITABLE
@@ -17,12 +18,16 @@ class _EmptyStore:
     def get(self, key):
         return None
 
+    def keys(self, prefix=""):
+        return []
+
 
 def page(online, link_cause, trust, storage_refusal=""):
     terminal = _Thing()
     terminal.online = online
     terminal.link_cause = link_cause
     terminal.storage_refusal = storage_refusal
+    terminal.notices = Notices(_EmptyStore())
     terminal.state = State()
     terminal.state.mode = IN_SERVICE
     terminal.identity = _Thing()

@@ -130,8 +130,8 @@ def test_what_is_told_is_told_though_the_events_cannot_be_stored():
     assert not terminal.tell([("event", {"name": "safe_mode"})], [Suspended(VIOLATION)], [("test.x", b"value")])
     assert terminal.state.mode == IN_SERVICE and terminal.store.get("test.x") == b"value"
     assert queued(terminal) == before + [("event", {"name": "safe_mode"})]
-    terminal.send("event", {"name": "signed_on"})
-    assert queued(terminal)[-1] == ("event", {"name": "signed_on"})
+    terminal.send("event", {"name": "sign_on_refused"})
+    assert queued(terminal)[-1] == ("event", {"name": "sign_on_refused"})
 
 
 def test_a_boot_after_rot_is_counted_as_if_each_place_had_cost_a_count():
@@ -190,13 +190,13 @@ def test_a_state_that_cannot_be_read_is_an_error_never_a_guess():
 
 def test_a_store_that_rotted_is_reported_at_boot():
     flash, terminal = serving()
-    terminal.send("event", {"name": "fault_found", "detail": "to be spoilt"})
-    terminal.send("event", {"name": "fault_found", "detail": "behind it"})
+    terminal.send("event", {"name": "sign_on_refused", "detail": "to be spoilt"})
+    terminal.send("event", {"name": "sign_on_refused", "detail": "behind it"})
     (name,) = flash.names()
     flash.files[name][bytes(flash.files[name]).find(b"to be spoilt")] ^= 1
     woken = boot(flash)
     assert ("event", {"name": "store_damaged", "detail": "1 places"}) in queued(woken)
-    assert ("event", {"name": "fault_found", "detail": "behind it"}) in queued(woken)
+    assert ("event", {"name": "sign_on_refused", "detail": "behind it"}) in queued(woken)
     assert woken.state.mode == IN_SERVICE
 
 

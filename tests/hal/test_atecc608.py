@@ -345,6 +345,7 @@ def test_nothing_works_before_enable() -> None:
         driver.erase(0),
         driver.random(1),
         driver.transport_key(),
+        driver.agree(bytes(64)),
         driver.count(False),
     ):
         assert element.error_of(call).code == E_DISABLED
@@ -466,6 +467,28 @@ def test_a_chip_that_loses_its_power_in_an_operation_is_woken_again(after_ms: in
     element = element_with_key()
     signature = element.run(element.during(element.element.sign(0, DIGEST), after_ms, element.chip.power_up))
     assert CURVE.verify(element.public, DIGEST, signature)
+
+
+@pytest.mark.parametrize("after_ms", range(0, 130, 9))
+def test_a_power_cut_while_a_key_is_made_leaves_the_old_or_the_new_one_and_no_other_slot_is_touched(after_ms: int) -> None:
+    element = element_with_key()
+    other = element.run(element.element.generate_key(1))
+    before = element.public
+
+    async def cut_off() -> None:
+        task = asyncio.ensure_future(element.element.generate_key(0))
+        await element.time.sleep_ms(after_ms)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    element.run(cut_off())
+    element.bench.power_cycle()
+    element.restarted()
+    element.ready()
+    public = element.run(element.element.public_key(0))
+    assert public == element.chip.keys[0] and (public == before or after_ms > 0)
+    assert CURVE.verify(public, DIGEST, element.run(element.element.sign(0, DIGEST)))
+    assert element.run(element.element.public_key(1)) == other
 
 
 # Health.

@@ -132,6 +132,16 @@ def test_a_transport_key_is_a_pair_and_another_each_time(on: Bench) -> None:
     assert on.error_of(on.element.public_key(0)).code == E_NOEXIST
 
 
+def test_it_agrees_by_a_key_that_is_used_once(on: Bench) -> None:
+    private = sha256(b"the other side's private key").digest()
+    own, secret = on.run(on.element.agree(CURVE.public_key(private)))
+    assert len(own) == 64 and CURVE.agree(private, own) == secret
+    assert on.run(on.element.agree(CURVE.public_key(private)))[0] != own
+    assert on.error_of(on.element.public_key(0)).code == E_NOEXIST
+    for wrong in (bytes(64), b"\xff" * 64, own[:63], own + b"\x00", b"", own[32:] + own[:32]):
+        assert on.error_of(on.element.agree(wrong)).code == E_ILLEGAL
+
+
 def test_a_counter_of_its_own_is_never_set_back() -> None:
     on = Bench("atecc608")  # the only one of level 2
     before = on.run(on.element.count(False))
@@ -156,5 +166,6 @@ def test_nothing_works_once_disabled(on: Bench) -> None:
         on.element.erase(0),
         on.element.random(1),
         on.element.transport_key(),
+        on.element.agree(bytes(64)),
     ):
         assert on.error_of(call).code == E_DISABLED

@@ -14,7 +14,7 @@ from firmware_agent.links import path as links_path
 from firmware_agent.links.path import Path
 from firmware_agent.messages import courier as messages_courier
 from firmware_agent.messages.courier import Courier
-from firmware_agent.messages.inbound import Judge
+from firmware_agent.rollback import Rollback
 from firmware_agent.store import Store
 from firmware_agent.terminal import Terminal
 from hal.drivers.file_storage import FileStorage
@@ -78,13 +78,12 @@ class Side:
         store.open()
         Terminal.count_boot(store)
         terminal = Terminal(hal, store, Identity.load(store), self.lines.append)
-        identity = terminal.identity
-        judge = Judge(hal.secure_element, identity.acquirer, identity.terminal, identity.acquirer_keys)
+        rollback = Rollback(store, hal.secure_element, self.lines.append)
         agent = Agent(hal, self.link_class, self.lines.append, None, None)
         courier = Courier(
             terminal,
-            lambda: agent._make_link(identity),
-            lambda message: agent._arrived(terminal, judge, None, courier, self.path, message),
+            lambda: agent._make_link(terminal.identity),
+            lambda message: agent._arrived(terminal, rollback, None, courier, self.path, message),
         )
         self.path = Path(terminal, courier)
         self.task = asyncio.create_task(courier.run())

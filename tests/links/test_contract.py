@@ -41,6 +41,7 @@ ORDER = topic(ACQUIRER, TERMINAL, "order")
 REPORT = topic(ACQUIRER, TERMINAL, "report")
 STATE = topic(ACQUIRER, TERMINAL, "state")
 KEEPALIVE_S = 2
+LONG_KEEPALIVE_S = 8  # paho looks once a second, which is to be little of it
 SILENCE_S = 1.5 * KEEPALIVE_S  # for which a broker bears with a client, MQTT 3.1.1 section 3.1.2.10
 
 
@@ -662,7 +663,72 @@ def test_a_broker_that_lost_its_sessions_says_so(play: Play) -> None:
     play(scenario)
 
 
-def test_a_path_that_goes_silent_is_noticed_within_the_keepalive(play: Play) -> None:
+def test_a_broker_that_lost_its_sessions_delivers_again_once_it_is_subscribed_to_again(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        link = await scene.terminal()
+        await link.connect(TIMEOUT_MS)
+        await link.subscribe(ORDER, TIMEOUT_MS)
+        await scene.broker.stop()
+        (scene.folder / "broker" / "mosquitto.db").unlink()
+        await scene.broker.start()
+        assert (await error_of(link.receive())).code == "E_OFFLINE"
+        acquirer = await scene.acquirer()
+        assert await link.connect(TIMEOUT_MS) is False
+        await acquirer.publish(ORDER, b"not heard", False, TIMEOUT_MS)
+        await link.subscribe(ORDER, TIMEOUT_MS)
+        await acquirer.publish(ORDER, b"heard", False, TIMEOUT_MS)
+        assert (await soon(link.receive())).payload == b"heard"
+
+    play(scenario)
+
+
+def test_a_will_that_comes_late_does_not_stay_over_what_the_next_connection_says(play: Play) -> None:
+    """The broker still has the old connection, of which it has heard nothing, when the terminal is back."""
+
+    async def scenario(scene: Scene) -> None:
+        watcher = await scene.acquirer()
+        await watcher.subscribe(STATE, TIMEOUT_MS)
+        link = await scene.terminal()
+        await link.connect(TIMEOUT_MS, (STATE, b"the first is gone", True))
+        scene.uplink.black_hole()
+        assert (await error_of(link.publish(REPORT, b"", False, 300))).code == "E_TIMEOUT"
+        scene.uplink.restore()
+        assert await link.connect(TIMEOUT_MS, (STATE, b"the second is gone", True)) is True
+        await link.publish(STATE, b"here again", True, TIMEOUT_MS)
+        told = [(await soon(watcher.receive())).payload]
+        while told[-1] != b"here again":
+            told.append((await soon(watcher.receive())).payload)
+        assert told in ([b"the first is gone", b"here again"], [b"here again"])
+        await link.publish(REPORT, b"", False, TIMEOUT_MS)  # a will that came after all would be there by now
+        late = await scene.acquirer()
+        await late.subscribe(STATE, TIMEOUT_MS)
+        message = await soon(late.receive())
+        while not message.retained:
+            message = await soon(late.receive())
+        assert message.payload == b"here again"
+
+    play(scenario)
+
+
+def test_a_silence_is_found_by_the_terminal_within_one_and_a_half_keepalives_and_by_the_broker(play: Play) -> None:
+    """MQTT 3.1.1, section 3.1.2.10; a broker looks only from time to time. On simulated time and from every moment on:
+    tests/core/test_keepalive.py.
+    """
+
+    async def scenario(scene: Scene) -> None:
+        watcher = await scene.acquirer()
+        await watcher.subscribe(STATE, TIMEOUT_MS)
+        link = await scene.terminal(keepalive_s=LONG_KEEPALIVE_S)
+        await link.connect(TIMEOUT_MS, (STATE, b"gone", True))
+        scene.uplink.black_hole()
+        with pytest.raises(LinkError, match="E_OFFLINE"):
+            await asyncio.wait_for(link.receive(), 1.5 * LONG_KEEPALIVE_S)
+        assert (await asyncio.wait_for(watcher.receive(), 3 * LONG_KEEPALIVE_S)).payload == b"gone"
+
+    play(scenario)
+
+
+def test_a_path_that_goes_silent_is_noticed_and_the_next_connection_works(play: Play) -> None:
     async def scenario(scene: Scene) -> None:
         link = await scene.terminal(keepalive_s=KEEPALIVE_S)
         await link.connect(TIMEOUT_MS)

@@ -47,6 +47,7 @@ from tests.hal.test_secure_elements import (  # noqa: F401  # what every secure 
     test_an_empty_slot_does_not_exist,
     test_an_erased_key_never_signs_again,
     test_any_public_key_may_be_verified_with,
+    test_it_agrees_by_a_key_that_is_used_once,
     test_it_is_healthy_with_keys_and_without,
     test_it_keeps_the_contract,
     test_keys_stay_after_a_restart,

@@ -20,7 +20,8 @@ from PIL import Image
 from firmware_agent.flows.device_menu import SESSION_MS, VIEWED_MS, DeviceMenu
 from firmware_agent.flows.device_pages import entries_of, result_page, slip_lines
 from firmware_agent.flows.result_slip import show_code
-from firmware_agent.identity.technician import FIRST_DELAY_MS, Technician, set_pin
+from firmware_agent.identity.technician import Technician, set_pin
+from firmware_agent.identity.tries import FIRST_DELAY_MS
 from firmware_agent.messages.cbor import encode
 from firmware_agent.screens.font import Font
 from firmware_agent.screens.qr import qr_code

@@ -37,7 +37,7 @@ def test_orders_survive_power_cuts_at_any_moment(runtime: str, seed: int) -> Non
             await until(lambda: not story.account.outgoing, f"all receipts; missing {len(story.account.outgoing)}")
             await until(lambda: story.account.state.get("mode") == "commissioning", "the state after the last order")
             for order in orders:
-                results = [receipt["result"] for receipt in story.account.receipts if receipt["of"] == order]
+                results = [receipt["result"] for receipt in story.account.receipts_of(order)]
                 assert results.count("SUCC") == 1, results
             assert not story.acquirer.refused
             assert not any("degraded" in line or "Traceback" in line for line in story.terminal.lines)

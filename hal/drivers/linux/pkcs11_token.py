@@ -142,6 +142,14 @@ class Pkcs11Token(Device):
             if self._curve.is_private_key(private):
                 return private, self._curve.public_key(private)
 
+    async def agree(self, public_key: bytes) -> "tuple[bytes, bytes]":
+        """By the token's random numbers, in software: the key is used once. Raises DeviceError E_ILLEGAL: not a point on the curve."""
+        self.require_enabled()
+        if not self._curve.is_public_key(public_key):
+            raise DeviceError(E_ILLEGAL, self.kind, "not a point on the curve")
+        private, public = await self.transport_key()
+        return public, self._curve.agree(private, public_key)
+
     # Life cycle. The login outlasts `disable`: it ends with the program, or when the token is gone.
 
     async def _bring_up(self) -> None:

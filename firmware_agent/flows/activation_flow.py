@@ -1,0 +1,119 @@
+"""A terminal without an identity: the person at the counter types an activation code, and the acquirer says who the terminal is."""
+
+from firmware_agent.identity.activation import CODE_DIGITS, FAILURES, ActivationError
+from firmware_agent.screens.page import Page
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from firmware_agent.flows.ui import Ui
+    from firmware_agent.identity.activation import Activation
+    from firmware_agent.texts import Texts
+    from hal.clock import Clock
+
+DIGITS = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
+KEY_DEVICES = "help"  # shows what the self-test found
+GROUP = 4  # digits that stand together
+DONE_MS = 5000  # for which a person sees who the terminal is now
+SECOND_MS = 1000
+
+
+class ActivationDesk:
+    """activation: of this terminal; replaced: it had an identity once, and another device has it now; restart: as who it is then;
+    log: takes one line for a technician.
+    """
+
+    def __init__(
+        self,
+        activation: "Activation",
+        replaced: bool,
+        clock: "Clock",
+        restart: "Callable[[], None]",
+        log: "Callable[[str], None]",
+    ) -> None:
+        self._activation = activation
+        self._replaced = replaced
+        self._clock = clock
+        self._restart = restart
+        self._log = log
+
+    async def serve(self, ui: "Ui", outdated: "Callable[[], bool]", devices: Page) -> None:
+        """Until the terminal is activated and restarted, or `outdated`. devices: what the self-test found.
+
+        Raises StoreError, DeviceError.
+        """
+        texts = ui.texts
+        digits = ""
+        note = "warning.replaced" if self._replaced else ""
+        while not outdated():
+            if not await self._waited(ui, outdated):
+                return
+            page = code_page(texts, digits, self._activation.factory.terminal, note)
+            key = await ui.ask(page, outdated, DIGITS + ("enter", "clear", KEY_DEVICES))
+            if key in DIGITS:
+                digits = (digits + key)[:CODE_DIGITS]
+            elif key == "clear":
+                digits = digits[:-1]
+            elif key == KEY_DEVICES:
+                await ui.ask(devices, outdated, ("enter", "cancel", KEY_DEVICES))
+            elif key == "enter" and digits:
+                note = await self._ask(ui, digits)
+                if note not in ["activation.failed." + code for code in FAILURES]:
+                    digits = ""  # the acquirer does not take this one
+
+    async def _ask(self, ui: "Ui", digits: str) -> str:
+        """Ask the acquirer; gives the key of the text that says why it came to nothing."""
+        texts = ui.texts
+        ui.show(asking_page(texts))
+        try:
+            identity = await self._activation.ask(digits)
+        except ActivationError as error:
+            self._log("activation refused: %s" % error)
+            return "activation.failed." + error.code
+        self._log("activated as %s" % identity.terminal)
+        ui.show(done_page(texts, identity.terminal))
+        await self._clock.sleep_ms(DONE_MS)
+        self._restart()
+        return ""
+
+    async def _waited(self, ui: "Ui", outdated: "Callable[[], bool]") -> bool:
+        """Wait out the delay that wrong codes cost; False where the page is out of date before."""
+        wait_s = self._wait_s()
+        while wait_s:
+            ui.show(wait_page(ui.texts, wait_s))
+            while self._wait_s() == wait_s:
+                if outdated():
+                    return False
+                await self._clock.sleep_ms(SECOND_MS // 10)
+            wait_s = self._wait_s()
+        return True
+
+    def _wait_s(self) -> int:
+        return (self._activation.tries.wait_ms() + SECOND_MS - 1) // SECOND_MS
+
+
+def code_page(texts: "Texts", digits: str, hardware_id: str, note: str = "") -> Page:
+    """digits: typed so far; note: key of the text that says why the last one came to nothing, or '' for what to do."""
+    places = digits + texts.get("activation.place") * (CODE_DIGITS - len(digits))
+    code = " ".join([places[start : start + GROUP] for start in range(0, CODE_DIGITS, GROUP)])
+    lines = [code, texts.get(note or "activation.enter")]  # the code first, so that a small display shows it
+    if note:
+        lines.append(texts.get("activation.enter"))
+    lines.append(texts.get("activation.device", hardware=hardware_id))
+    return Page("activation", texts.get("activation.title"), lines, footer=texts.get("hint.activation"), tone="alert" if note else "normal")
+
+
+def asking_page(texts: "Texts") -> Page:
+    return Page("activation", texts.get("activation.title"), [texts.get("activation.asking")], footer=texts.get("hint.wait"))
+
+
+def done_page(texts: "Texts", terminal: str) -> Page:
+    lines = [terminal, texts.get("activated.restarts")]
+    return Page("activated", texts.get("activated.title"), lines, footer=texts.get("hint.wait"), tone="good")
+
+
+def wait_page(texts: "Texts", wait_s: int) -> Page:
+    # The time first: nobody scrolls a page that changes each second.
+    lines = [texts.get("pin.wait_time", wait="%d:%02d" % (wait_s // 60, wait_s % 60)), texts.get("activation.wait")]
+    return Page("activation", texts.get("activation.title"), lines, footer=texts.get("hint.wait"), tone="alert")

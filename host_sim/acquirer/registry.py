@@ -1,0 +1,571 @@
+"""The acquirer's registry in a database: terminals, their keys, each message that was verified, each order and what became of it, alarms.
+
+Any number of processes work on one registry. What must not happen twice hangs on a unique key, or on an update that counts only where
+nothing has changed meanwhile (docs/decisions/0015-registry.md).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Engine,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    and_,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.pool import StaticPool
+
+from firmware_agent.messages.cbor import decode, encode
+from firmware_agent.messages.cose import key_id, parse
+from firmware_agent.messages.schema import LINK_LOST, Claims, decode_body, encode_body, kind_named
+from host_sim.acquirer.rules import DONE, HELD, IN_FLIGHT, LATEST_ONLY, WAITING, LogHead, due
+
+IN_MEMORY = "sqlite://"
+LOCK_TIMEOUT_S = 30  # how long a process waits for another's transaction (SQLite)
+MOST_AT_ONCE = 200  # terminals that one look for what is due gives
+LATE_S = 60  # how long a message is still taken that was signed by the key before: another process may have been slower with it
+
+CURRENT, ISSUED, FORMER, REVOKED = "current", "issued", "former", "revoked"  # a key's standing
+
+_Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts rows by INTEGER only
+_metadata = MetaData()
+
+_terminals = Table(
+    "terminals",
+    _metadata,
+    Column("terminal", String(64), primary_key=True),
+    Column("generation", Integer, nullable=False),  # one more with each device that takes this place: its sequences begin anew
+    Column("may_register", Boolean, nullable=False),  # an approved application, or a lifted suspension, is followed by new keys
+    Column("sequence", BigInteger, nullable=False, default=0),  # of the last message to it
+    Column("in_flight", BigInteger),  # the order that is sent and has no receipt
+    Column("trusts", LargeBinary(8)),  # kid of the acquirer's key that it was ordered to trust last, and does
+    Column("online", Boolean, nullable=False),
+    Column("connection", BigInteger, nullable=False),
+    Column("state_sequence", BigInteger, nullable=False),
+    Column("state", LargeBinary),  # the message that told the state
+    Column("works_sequence", BigInteger, nullable=False),  # of the last message by which its storage works
+    Column("audit_sequence", BigInteger, nullable=False),
+    Column("audit_count", BigInteger, nullable=False),
+    Column("audit_head", LargeBinary),
+    Column("duplicates", BigInteger, nullable=False, default=0),
+)
+_keys = Table(
+    "keys",
+    _metadata,
+    Column("terminal", String(64), ForeignKey("terminals.terminal"), primary_key=True),
+    Column("kid", LargeBinary(8), primary_key=True),
+    Column("generation", Integer, primary_key=True),
+    Column("public_key", LargeBinary(64), nullable=False),
+    Column("standing", String(16), nullable=False),
+    Column("below", BigInteger, nullable=False),  # former: it speaks for what has a lower sequence
+    Column("until", BigInteger, nullable=False),  # former: and until then, Unix seconds
+)
+_messages = Table(
+    "messages",
+    _metadata,
+    Column("id", _Id, primary_key=True),
+    Column("terminal", String(64), ForeignKey("terminals.terminal"), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("boot", BigInteger, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("kind", String(16), nullable=False, index=True),
+    Column("taken_at", BigInteger, nullable=False),
+    Column("taken_by", String(64), nullable=False),
+    Column("message", LargeBinary, nullable=False),  # as it was signed
+    UniqueConstraint("terminal", "generation", "boot", "sequence"),
+)
+_orders = Table(
+    "orders",  # all that goes down: orders, answers, credentials
+    _metadata,
+    Column("id", _Id, primary_key=True),
+    Column("terminal", String(64), ForeignKey("terminals.terminal"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("fields", LargeBinary, nullable=False),  # as on the wire
+    Column("asked_at", BigInteger, nullable=False),
+    Column("standing", String(16), nullable=False, index=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("message", LargeBinary),  # signed when it is sent
+    Column("name", LargeBinary(16), index=True),  # what its receipt calls it
+    Column("sent_at", BigInteger, nullable=False),
+    Column("times_sent", Integer, nullable=False),
+    Column("sent_anew", Boolean, nullable=False),  # for a terminal whose clock was wrong
+    Column("receipt", BigInteger),  # the message that ended it
+    sqlite_autoincrement=True,  # or the number of one that gave way is given to the next
+)
+_alarms = Table(
+    "alarms",
+    _metadata,
+    Column("id", _Id, primary_key=True),
+    Column("terminal", String(64), ForeignKey("terminals.terminal"), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("detail", String(256), nullable=False),
+)
+_seats = Table(
+    "seats",
+    _metadata,
+    Column("seat", Integer, primary_key=True),
+    Column("holder", String(64), nullable=False),  # '': nobody
+    Column("seen_at", BigInteger, nullable=False),
+)
+
+
+class RegistryError(Exception):
+    """The database cannot be used: in one line why, without its password."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """A message to a terminal. message, name: b'' until it is signed; the others as in the table."""
+
+    id: int
+    terminal: str
+    kind: str
+    body: dict[str, Any]
+    standing: str
+    sequence: int
+    expires: int
+    message: bytes
+    name: bytes
+    sent_at: int
+    times_sent: int
+    sent_anew: bool
+    receipt: int | None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A message that was verified, as it is kept. taken_by: the process that took it."""
+
+    id: int
+    terminal: str
+    claims: Claims
+    taken_by: str
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """at: Unix seconds; name: one word."""
+
+    terminal: str
+    at: int
+    name: str
+    detail: str
+
+
+class Registry:
+    """url: as SQLAlchemy has it; 'sqlite:///file', or IN_MEMORY for one that ends with this process. Raises RegistryError.
+
+    engine: the database, for tables beside these. Whatever reads or writes raises SQLAlchemyError where it does not answer: nothing was
+    done then.
+    """
+
+    def __init__(self, url: str = IN_MEMORY) -> None:
+        try:
+            options: dict[str, Any] = {"poolclass": StaticPool} if url == IN_MEMORY else {}
+            self.engine: Engine = create_engine(url, **options)
+            if self.engine.dialect.name == "sqlite":
+                event.listen(self.engine, "connect", _prepare_sqlite)
+                event.listen(self.engine, "begin", _begin_sqlite)
+            with self.engine.begin() as connection:
+                _metadata.create_all(connection)
+        except (SQLAlchemyError, ImportError) as error:
+            raise RegistryError(f"the registry cannot be opened: {str(error).splitlines()[0]}") from error
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextlib.contextmanager
+    def _read(self) -> Iterator[Connection]:
+        with self.engine.connect().execution_options(reads=True) as connection:
+            yield connection
+
+    # Terminals and keys.
+
+    def enrol(self, terminal: str, public_key: bytes) -> None:
+        """A device takes the terminal's place with its first key: keys of a device before it speak for nobody from now on. For the key that
+        is in use already, nothing changes.
+        """
+        with self.engine.begin() as connection:
+            generation = 1
+            fresh: dict[str, Any] = {"may_register": False, "online": False, "connection": 0, "state_sequence": 0, "state": None}
+            fresh |= {"works_sequence": 0, "audit_sequence": 0, "audit_count": 0, "audit_head": None, "trusts": None}
+            known = connection.scalar(select(_terminals.c.generation).where(_terminals.c.terminal == terminal).with_for_update())
+            if known is None:
+                connection.execute(insert(_terminals).values(fresh | {"terminal": terminal, "generation": generation}))
+            else:
+                used = and_(_keys.c.terminal == terminal, _keys.c.generation == known, _keys.c.standing == CURRENT)
+                if connection.scalar(select(_keys.c.public_key).where(used)) == public_key:
+                    return
+                generation = known + 1
+                connection.execute(update(_terminals).where(_terminals.c.terminal == terminal).values(fresh | {"generation": generation}))
+                connection.execute(update(_keys).where(_keys.c.terminal == terminal).values(standing=REVOKED))
+            _add_key(connection, terminal, generation, public_key, CURRENT)
+
+    def terminals(self) -> list[str]:
+        with self._read() as connection:
+            return list(connection.scalars(select(_terminals.c.terminal).order_by(_terminals.c.terminal)))
+
+    def facts(self, terminal: str) -> dict[str, Any]:
+        """The row of a terminal. Raises KeyError."""
+        with self._read() as connection:
+            row = connection.execute(select(_terminals).where(_terminals.c.terminal == terminal)).one_or_none()
+        if row is None:
+            raise KeyError(terminal)
+        return dict(row._mapping)
+
+    def keys(self, terminal: str) -> dict[bytes, bytes]:
+        """Whose signature may count: key id -> x || y. Whether it does, `Entry.note` says. Raises KeyError for an unknown terminal."""
+        with self._read() as connection:
+            rows = connection.execute(
+                select(_terminals.c.terminal, _keys.c.kid, _keys.c.public_key)
+                .outerjoin(_keys, and_(_keys.c.terminal == _terminals.c.terminal, _keys.c.standing != REVOKED))
+                .where(_terminals.c.terminal == terminal)
+            ).all()
+        if not rows:
+            raise KeyError(terminal)
+        return {kid: public_key for _, kid, public_key in rows if kid is not None}
+
+    def key_of(self, terminal: str, standing: str) -> bytes:
+        """The terminal's key of that standing, b'' where it has none."""
+        with self._read() as connection:
+            condition = and_(_keys.c.terminal == terminal, _keys.c.standing == standing)
+            return bytes(connection.scalar(select(_keys.c.public_key).where(condition)) or b"")
+
+    @contextlib.contextmanager
+    def entry(self, terminal: str) -> Iterator[Entry]:
+        """A terminal's entry in one transaction, which is written when the `with` block ends well. Raises KeyError for an unknown one."""
+        with self.engine.begin() as connection:
+            row = connection.execute(select(_terminals).where(_terminals.c.terminal == terminal).with_for_update()).one_or_none()
+            if row is None:
+                raise KeyError(terminal)
+            yield Entry(connection, dict(row._mapping))
+
+    # Messages.
+
+    def messages(self, terminal: str = "", kinds: Sequence[str] = (), after: int = 0) -> list[Kept]:
+        """What was verified, in the order in which it was written. terminal '': of all; kinds (): of every kind; after: an id."""
+        query = select(_messages).where(_messages.c.id > after).order_by(_messages.c.id)
+        if terminal:
+            query = query.where(_messages.c.terminal == terminal)
+        if kinds:
+            query = query.where(_messages.c.kind.in_(kinds))
+        with self._read() as connection:
+            return [Kept(row.id, row.terminal, claims_of(row.message), row.taken_by) for row in connection.execute(query)]
+
+    def count(self, terminal: str = "") -> int:
+        """How many messages were verified."""
+        query = select(func.count()).select_from(_messages)
+        with self._read() as connection:
+            return connection.scalar(query.where(_messages.c.terminal == terminal) if terminal else query) or 0
+
+    def newest(self) -> int:
+        """The id of the message that was written last, 0 for none."""
+        with self._read() as connection:
+            return connection.scalar(select(func.max(_messages.c.id))) or 0
+
+    def alarms(self) -> list[Alarm]:
+        with self._read() as connection:
+            rows = connection.execute(select(_alarms).order_by(_alarms.c.id))
+            return [Alarm(row.terminal, row.at, row.name, row.detail) for row in rows]
+
+    # Orders.
+
+    def order(self, number: int) -> Order:
+        """Raises KeyError."""
+        with self._read() as connection:
+            row = connection.execute(select(_orders).where(_orders.c.id == number)).one_or_none()
+        if row is None:
+            raise KeyError(number)
+        return _order(row)
+
+    def open_orders(self, terminal: str) -> list[Order]:
+        """Those that have no receipt, the oldest first."""
+        with self._read() as connection:
+            return _open_orders(connection, terminal)
+
+    def last_sent(self, terminal: str) -> Order | None:
+        """The order with the highest sequence that was signed."""
+        query = select(_orders).where(_orders.c.terminal == terminal, _orders.c.message.is_not(None))
+        with self._read() as connection:
+            row = connection.execute(query.order_by(_orders.c.sequence.desc()).limit(1)).one_or_none()
+        return None if row is None else _order(row)
+
+    def due(self, before: int) -> list[str]:
+        """Terminals for which something is due: an order that was not sent yet, or one that was sent before that time, in Unix seconds, and
+        has no receipt. One that is not online is left alone: the broker keeps what was sent, and its next connection is awaited.
+        """
+        sent = and_(_orders.c.standing == IN_FLIGHT, _orders.c.sent_at < before, _terminals.c.online)
+        unsent = and_(_orders.c.standing == WAITING, _terminals.c.in_flight.is_(None))
+        query = select(_orders.c.terminal).distinct().join(_terminals, _terminals.c.terminal == _orders.c.terminal)
+        with self._read() as connection:
+            return list(connection.scalars(query.where(or_(sent, unsent)).limit(MOST_AT_ONCE)))
+
+    def next_order(self, terminal: str) -> Order | None:
+        """The order whose turn it is."""
+        return due(self.open_orders(terminal))
+
+    def next_sequence(self, terminal: str) -> int:
+        """A sequence for a message to the terminal, which no other process gets. Raises KeyError."""
+        with self.engine.begin() as connection:
+            where = _terminals.c.terminal == terminal
+            connection.execute(update(_terminals).where(where).values(sequence=_terminals.c.sequence + 1))
+            sequence = connection.scalar(select(_terminals.c.sequence).where(where))
+            if sequence is None:
+                raise KeyError(terminal)
+            return int(sequence)
+
+    def put_in_flight(self, order: Order, sequence: int, expires: int, message: bytes, name: bytes, now_s: int) -> bool:
+        """Whether this process is to send the order that it signed: another one is in flight, or a later sequence was taken, if not."""
+        with self.engine.begin() as connection:
+            terminal = and_(
+                _terminals.c.terminal == order.terminal, _terminals.c.in_flight.is_(None), _terminals.c.sequence == sequence
+            )
+            mine = and_(_orders.c.id == order.id, _orders.c.standing == WAITING)
+            sent = {"standing": IN_FLIGHT, "sequence": sequence, "expires": expires, "message": message, "name": name}
+            sent |= {"sent_at": now_s, "times_sent": _orders.c.times_sent + 1}
+            if connection.execute(update(_terminals).where(terminal).values(in_flight=order.id)).rowcount:
+                if connection.execute(update(_orders).where(mine).values(sent)).rowcount:
+                    return True
+                connection.rollback()
+        return False
+
+    def send_again(self, order: Order, now_s: int) -> bool:
+        """Whether this process is to send it again: not if another one has just done so, or the receipt is there."""
+        with self.engine.begin() as connection:
+            mine = and_(_orders.c.id == order.id, _orders.c.standing == IN_FLIGHT, _orders.c.times_sent == order.times_sent)
+            again = update(_orders).where(mine).values(sent_at=now_s, times_sent=_orders.c.times_sent + 1)
+            return connection.execute(again).rowcount == 1
+
+    # Seats: sessions at the broker that outlive the process which works in them.
+
+    def take_seat(self, holder: str, now_s: int, lease_s: int, new: bool) -> int:
+        """A seat whose holder left it, or was not heard of for `lease_s`; else, if `new`, one more; 0 for none."""
+        free = or_(_seats.c.holder == "", _seats.c.seen_at < now_s - lease_s)
+        for _ in range(3):  # another process may be quicker
+            with self.engine.begin() as connection:
+                seat = connection.scalar(select(_seats.c.seat).where(free).order_by(_seats.c.seat).limit(1))
+                if seat is not None:
+                    taken = update(_seats).where(_seats.c.seat == seat, free).values(holder=holder, seen_at=now_s)
+                    if connection.execute(taken).rowcount:
+                        return int(seat)
+                    continue
+                if not new:
+                    return 0
+                seat = 1 + (connection.scalar(select(func.max(_seats.c.seat))) or 0)
+                with contextlib.suppress(IntegrityError):
+                    with connection.begin_nested():
+                        connection.execute(insert(_seats).values(seat=seat, holder=holder, seen_at=now_s))
+                    return seat
+        return 0
+
+    def keep_seat(self, seat: int, holder: str, now_s: int) -> bool:
+        """Say that the holder is there; whether the seat is his still."""
+        with self.engine.begin() as connection:
+            mine = and_(_seats.c.seat == seat, _seats.c.holder == holder)
+            return bool(connection.execute(update(_seats).where(mine).values(seen_at=now_s)).rowcount)
+
+    def leave_seat(self, seat: int, holder: str) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(update(_seats).where(_seats.c.seat == seat, _seats.c.holder == holder).values(holder=""))
+
+    def has_seats(self) -> bool:
+        with self._read() as connection:
+            return bool(connection.scalar(select(func.count()).select_from(_seats)))
+
+
+class Entry:
+    """A terminal's entry within a transaction, which no other process changes meanwhile."""
+
+    def __init__(self, connection: Connection, facts: dict[str, Any]) -> None:
+        self.facts = facts
+        self.terminal: str = facts["terminal"]
+        self.message = 0  # id of the message that was noted
+        self._connection = connection
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """As last told, {} where it never was."""
+        return claims_of(self.facts["state"]).body if self.facts["state"] else {}
+
+    def key_standing(self, kid: bytes, sequence: int, now_s: int) -> str:
+        """CURRENT, ISSUED or FORMER: the key may speak in a message of that sequence; REVOKED: it may not."""
+        row = self._connection.execute(select(_keys).where(self._key(kid))).one_or_none()
+        if row is None or row.standing == FORMER and (sequence >= row.below or now_s >= row.until):
+            return REVOKED
+        return str(row.standing)
+
+    def use_key(self, kid: bytes, sequence: int, now_s: int) -> None:
+        """The terminal has proved that it uses the key that was issued: the one before has no more to say than what it signed earlier."""
+        former = {"standing": FORMER, "below": sequence, "until": now_s + LATE_S}
+        generation = self.facts["generation"]
+        current = and_(_keys.c.terminal == self.terminal, _keys.c.generation == generation, _keys.c.standing == CURRENT)
+        self._connection.execute(update(_keys).where(current).values(former))
+        self._connection.execute(update(_keys).where(self._key(kid)).values(standing=CURRENT))
+        self._change(may_register=False)
+
+    def issue_key(self, public_key: bytes) -> None:
+        """A key for which certificates were issued; one that was issued before and never used gives way."""
+        issued = and_(_keys.c.terminal == self.terminal, _keys.c.standing == ISSUED)
+        self._connection.execute(delete(_keys).where(issued))
+        known = self._connection.scalar(select(_keys.c.standing).where(self._key(key_id(public_key))))
+        if known is None:  # else the terminal asked anew for the key that it has
+            _add_key(self._connection, self.terminal, self.facts["generation"], public_key, ISSUED)
+
+    def allow_registration(self) -> None:
+        """The next application for new keys is granted."""
+        self._change(may_register=True)
+
+    def note(self, claims: Claims, message: bytes, now_s: int, by: str) -> bool:
+        """Keep a message; False when it is there already. by: who took it."""
+        row = {"terminal": self.terminal, "generation": self.facts["generation"], "boot": claims.boot_count, "sequence": claims.sequence}
+        row |= {"kind": claims.kind.name, "taken_at": now_s, "taken_by": by, "message": message}
+        try:
+            with self._connection.begin_nested():
+                self.message = _inserted(self._connection, _messages, row)
+        except IntegrityError:
+            self._change(duplicates=self.facts["duplicates"] + 1)
+            return False
+        return True
+
+    def take_state(self, claims: Claims, message: bytes) -> bool:
+        """A state counts when it is newer than what is known; a last will, when it speaks of the connection that is known. Gives whether it
+        tells of a new connection.
+        """
+        facts = self.facts
+        connection = claims.number("connection")
+        if claims.text("link") == LINK_LOST:
+            if connection == facts["connection"]:
+                self._change(online=False)
+            return False
+        if claims.sequence <= facts["state_sequence"]:
+            return False
+        is_new = bool(connection != facts["connection"])
+        self._change(online=True, connection=connection, state_sequence=claims.sequence, state=message)
+        return is_new
+
+    def queue(self, kind: str, body: dict[str, Any], now_s: int) -> int:
+        """A message to the terminal, to be sent when its turn has come; gives its number. Raises SchemaError."""
+        if kind in LATEST_ONLY:
+            waiting = and_(_orders.c.terminal == self.terminal, _orders.c.kind == kind, _orders.c.standing == WAITING)
+            self._connection.execute(delete(_orders).where(waiting))
+        row = {"terminal": self.terminal, "kind": kind, "fields": encode(encode_body(kind_named(kind), body)), "asked_at": now_s}
+        row |= {"standing": WAITING, "sequence": 0, "expires": 0, "sent_at": 0, "times_sent": 0, "sent_anew": False}
+        return _inserted(self._connection, _orders, row)
+
+    def in_flight(self, name: bytes) -> Order | None:
+        """The order in flight, if that is its name."""
+        query = select(_orders).where(_orders.c.id == self.facts["in_flight"], _orders.c.name == name)
+        row = self._connection.execute(query).one_or_none()
+        return None if row is None else _order(row)
+
+    def landed(self, order: Order, standing: str) -> None:
+        """The receipt is there, in the message that was noted: the order is done, held, or to be sent anew."""
+        change: dict[str, Any] = {"standing": standing}
+        if standing == DONE:
+            change["receipt"] = self.message
+        elif standing == WAITING:
+            change["sent_anew"] = True
+        self._connection.execute(update(_orders).where(_orders.c.id == order.id).values(change))
+        self._change(in_flight=None)
+
+    def release(self) -> None:
+        """What is held may be sent anew."""
+        held = and_(_orders.c.terminal == self.terminal, _orders.c.standing == HELD)
+        self._connection.execute(update(_orders).where(held).values(standing=WAITING))
+
+    def trusts(self, kid: bytes) -> None:
+        """The terminal has taken the acquirer's key of that kid: what goes to it is signed by it from now on."""
+        self._change(trusts=kid)
+
+    def storage_works(self, sequence: int) -> None:
+        """The terminal has said so in the message of that sequence."""
+        self._change(works_sequence=max(sequence, self.facts["works_sequence"]))
+        self.release()
+
+    @property
+    def log_head(self) -> LogHead | None:
+        facts = self.facts
+        return LogHead(facts["audit_sequence"], facts["audit_count"], facts["audit_head"]) if facts["audit_head"] is not None else None
+
+    def take_log_head(self, told: LogHead) -> None:
+        sequence = max(told.sequence, self.facts["audit_sequence"])
+        self._change(audit_sequence=sequence, audit_count=told.count, audit_head=told.head)
+
+    def alarm(self, name: str, detail: str, now_s: int) -> None:
+        row = {"terminal": self.terminal, "at": now_s, "name": name, "detail": detail[:256]}
+        self._connection.execute(insert(_alarms).values(row))
+
+    def _key(self, kid: bytes) -> Any:
+        return and_(_keys.c.terminal == self.terminal, _keys.c.kid == kid, _keys.c.generation == self.facts["generation"])
+
+    def _change(self, **values: Any) -> None:
+        self.facts.update(values)
+        self._connection.execute(update(_terminals).where(_terminals.c.terminal == self.terminal).values(values))
+
+
+def claims_of(message: bytes) -> Claims:
+    """What a message says that was verified before."""
+    return Claims.from_map(decode(parse(message).payload))
+
+
+def _inserted(connection: Connection, table: Table, row: dict[str, Any]) -> int:
+    """Insert a row; its id."""
+    key = connection.execute(insert(table).values(row)).inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
+def _add_key(connection: Connection, terminal: str, generation: int, public_key: bytes, standing: str) -> None:
+    row = {"terminal": terminal, "kid": key_id(public_key), "generation": generation, "public_key": public_key}
+    connection.execute(insert(_keys).values(row | {"standing": standing, "below": 0, "until": 0}))
+
+
+def _open_orders(connection: Connection, terminal: str) -> list[Order]:
+    query = select(_orders).where(_orders.c.terminal == terminal, _orders.c.standing != DONE).order_by(_orders.c.id)
+    return [_order(row) for row in connection.execute(query)]
+
+
+def _order(row: Any) -> Order:
+    body, _ = decode_body(kind_named(row.kind), decode(row.fields))
+    message, name = row.message or b"", row.name or b""
+    facts = (row.standing, row.sequence, row.expires, message, name, row.sent_at, row.times_sent, row.sent_anew, row.receipt)
+    return Order(row.id, row.terminal, row.kind, body, *facts)
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:
+    """Transactions are ours to begin, not the driver's; readers do not wait for a writer; what is written is on the disk."""
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {LOCK_TIMEOUT_S * 1000}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A transaction that writes waits at its beginning: one that reads first could not be written when another was quicker."""
+    reads = connection.get_execution_options().get("reads", False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

@@ -1,0 +1,49 @@
+"""Who applies, on a running terminal: the acquirer learns it, the broker and the outbox do not."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from firmware_agent.links.link import Message
+from host_sim.scenario import Step
+from host_sim.story import SETTINGS, TERMINAL
+from host_sim.terminal import RUNTIMES
+from tests.story.world import until, world
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_acquirer_alone_learns_who_applies(runtime: str) -> None:
+    async def scenario() -> None:
+        async with world(runtime) as story:
+            heard: list[Message] = []
+            handle = story.acquirer.handle
+
+            async def record(message: Message) -> None:
+                heard.append(message)
+                await handle(message)
+
+            story.acquirer.handle = record  # type: ignore[method-assign]
+
+            async def do(verb: str, argument: str) -> None:
+                await story._do(Step(verb, argument, 0))
+
+            await do("boot", "")
+            await do("expect_state", "in_service")
+            await story.acquirer.order(TERMINAL, action="suspend", reason="violation")
+            await do("expect_page", "suspended")
+            for page in ("reason", "contact", "application"):
+                await do("press", "1")
+                await do("expect_page", "recovery." + page)
+            await do("expect_text", "recovery.application.what")
+            await do("press", "1")
+            await until(lambda: bool(story.account.applications), "the application")
+            (application,) = story.account.applications
+            told = story.acquirer.applicant(TERMINAL, application)
+            assert told == {"name": SETTINGS["contact_name"], "telephone": SETTINGS["contact_phone"]}
+            everything = b"".join(message.payload for message in heard) + "\n".join(story.terminal.lines).encode()
+            for secret in told.values():
+                assert secret.encode() not in everything
+
+    asyncio.run(scenario())

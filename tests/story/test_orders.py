@@ -1,0 +1,153 @@
+"""What the acquirer orders for the merchant: seen on the display, answered by a receipt, and refused by a word of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from firmware_agent.network_trial import TRIAL_MS
+from firmware_agent.notices import MAX_NOTICES
+from host_sim.story import PASSWORD, SSID, TERMINAL, Story
+from host_sim.terminal import RUNTIMES
+from tests.story.world import LIMIT_S, until, world
+
+
+async def on_duty(story: Story) -> None:
+    story.terminal.power_on()
+    await until(lambda: story.account.state.get("mode") == "in_service" and story.account.online, "in service")
+    await until(lambda: seen(story, "Ready for payments"), "the idle page")
+
+
+def seen(story: Story, text: str) -> bool:
+    return "".join(text.split()) in "".join("".join(story.terminal.screen()).split())
+
+
+async def answered(story: Story, kind: str, **fields: Any) -> str:
+    """The refusal that the receipt tells, '' for none."""
+    number = await story.acquirer.send(kind, TERMINAL, fields)
+    receipt = await story.acquirer.receipt_of(TERMINAL, number, LIMIT_S)
+    assert (receipt["result"] == "SUCC") == ("refusal" not in receipt)
+    return str(receipt.get("refusal", ""))
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_each_refusal_is_in_a_receipt_and_nothing_is_shown(runtime: str) -> None:
+    async def scenario() -> None:
+        async with world(runtime) as story:
+            await on_duty(story)
+            now = story.clock.wall_s()
+            for refusal, kind, fields in (
+                ("wrong_text", "order", {"action": "message", "text": "pay \u202eme"}),
+                ("wrong_text", "notice", {"notice": 1, "about": "fee", "text": " "}),
+                ("wrong_text", "order", {"action": "suspend", "reason": "violation", "case": "\x1b[2J"}),
+                ("wrong_time", "order", {"action": "maintenance", "since": now, "until": now - 1}),
+                ("wrong_time", "notice", {"notice": 1, "about": "fee", "text": "over", "until": now - 1}),
+                ("wrong_setting", "order", {"action": "configure", "settings": [["language", "en"], ["password", "short"]]}),
+                ("not_locked", "order", {"action": "unlock"}),
+            ):
+                assert await answered(story, kind, **fields) == refusal, fields
+            assert seen(story, "Ready for payments") and story.account.state["mode"] == "in_service"
+            assert any("password" in line for line in story.terminal.lines)
+            assert not any("short" in line for line in story.terminal.lines)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_full_list_is_told_and_each_notice_is_read_one_after_the_other(runtime: str) -> None:
+    async def scenario() -> None:
+        async with world(runtime) as story:
+            await on_duty(story)
+            for number in range(1, MAX_NOTICES + 1):
+                assert await answered(story, "notice", notice=number, about="policy", text=f"Rule {number}: \u0416") == ""
+            assert await answered(story, "order", action="message", text="one too many") == "too_many"
+            for number in range(1, MAX_NOTICES + 1):
+                await until(lambda number=number: seen(story, f"No. {number}: Rules"), f"notice {number}")  # type: ignore[misc]
+                story.terminal.chips["keypad"].tap("1")
+            await until(lambda: seen(story, "Ready for payments"), "the idle page")
+            confirmed = [line for line in story.terminal.lines if line.startswith("notice confirmed")]
+            assert confirmed == [f"notice confirmed: notice {number}" for number in range(1, MAX_NOTICES + 1)]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_forged_notice_is_never_shown(runtime: str) -> None:
+    async def scenario() -> None:
+        async with world(runtime) as story:
+            await on_duty(story)
+            fields = {"notice": 1, "about": "fee", "text": "Call 0900 123 now"}
+            where, message = await story.acquirer.signed("notice", TERMINAL, fields, sequence=story.account.sequence + 1)
+            forged = bytearray(message)
+            forged[-1] ^= 1
+            await story.acquirer.publish(where, bytes(forged))
+            await until(lambda: any("refused: bad_signature" in line for line in story.terminal.lines), "the refusal")
+            old = await story.acquirer.signed("notice", TERMINAL, fields, sequence=story.account.sequence + 1, expires=1)
+            await story.acquirer.publish(*old)
+            await until(lambda: any("refused: expired" in line for line in story.terminal.lines), "the other refusal")
+            assert await answered(story, "order", action="self_test", plan="device.clock") == ""  # what came before has been done
+            assert not any("notice" in line and "accepted" in line for line in story.terminal.lines)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_language_changes_at_once_and_a_power_cut_does_not_change_it_back(runtime: str) -> None:
+    async def scenario() -> None:
+        async with world(runtime) as story:
+            await on_duty(story)
+            assert await answered(story, "order", action="configure", settings=[["language", "zh-CN"]]) == ""
+            await until(lambda: seen(story, "可以收款"), "the idle page in Chinese")
+            await story.terminal.power_off()
+            story.terminal.power_on()
+            await until(lambda: seen(story, "可以收款"), "the idle page in Chinese")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_terminal_moves_to_a_network_that_works_and_leaves_the_old_one_alone(runtime: str) -> None:
+    async def scenario() -> None:
+        async with world(runtime) as story:
+            await on_duty(story)
+            connection = story.account.state["connection"]
+            story.terminal.chips["network"].ssid, story.terminal.chips["network"].password = "shop 2", "another password"
+            settings = [["ssid", "shop 2"], ["password", "another password"]]
+            assert await answered(story, "order", action="configure", settings=settings) == ""
+            await until(lambda: "network: new settings kept" in story.terminal.lines, "the trial's end")
+            assert story.account.state["connection"] != connection
+            await story.terminal.power_off()
+            story.terminal.power_on()
+            await until(lambda: story.terminal.lines.count("link online") >= 3, "a connection by the new network")
+            assert not any("settings as before" in line for line in story.terminal.lines)
+            assert not any("another password" in line for line in story.terminal.lines)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_network_that_is_not_there_gives_way_after_a_power_cut_and_the_acquirer_hears_it(runtime: str) -> None:
+    async def scenario() -> None:
+        async with world(runtime) as story:
+            await on_duty(story)
+            settings = [["ssid", "nowhere"], ["password", "not the password"]]
+            await story.acquirer.send("order", TERMINAL, {"action": "configure", "settings": settings})
+            await until(lambda: "network: new settings on trial" in story.terminal.lines, "the trial")
+            await until(lambda: any("not in range" in line for line in story.terminal.lines), "that it cannot be joined")
+            await story.terminal.power_off()
+            story.terminal.power_on()
+            await until(lambda: any(event["name"] == "network_fell_back" for event in story.account.events), "the event")
+            assert (story.terminal.chips["network"].ssid, story.terminal.chips["network"].password) == (SSID, PASSWORD)
+
+    asyncio.run(scenario())
+
+
+def test_the_limit_of_a_trial_is_longer_than_the_first_attempts_take() -> None:
+    """Joining takes up to 15 s, a look-up 5 s, connecting 15 s; a broker may refuse the first connection after a change of address."""
+    from firmware_agent.links.access import JOIN_TIMEOUT_MS, RESOLVE_TIMEOUT_MS
+    from firmware_agent.messages.courier import BACK_OFF_MIN_MS, CONNECT_TIMEOUT_MS
+
+    attempt_ms = JOIN_TIMEOUT_MS + RESOLVE_TIMEOUT_MS + CONNECT_TIMEOUT_MS
+    assert TRIAL_MS >= 3 * attempt_ms + BACK_OFF_MIN_MS * 3
