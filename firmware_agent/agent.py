@@ -22,8 +22,9 @@ from firmware_agent.links.link import LinkSettings, Tls
 from firmware_agent.links.path import Path
 from firmware_agent.messages.cbor import encode
 from firmware_agent.messages.courier import Courier
-from firmware_agent.messages.inbound import RESULT_GOOD, Judge, Verdict
+from firmware_agent.messages.inbound import RESULT_GOOD, Judge, Verdict, is_fresh
 from firmware_agent.messages.schema import down_topics
+from firmware_agent.messages.timekeeper import Timekeeper
 from firmware_agent.orders import OrderError, effect_of
 from firmware_agent.selftest.diagnosis import diagnose_all
 from firmware_agent.selftest.engine import run_phases
@@ -42,7 +43,7 @@ from firmware_agent.state.machine import (
 )
 from firmware_agent.state.reasons import ACTOR_POI
 from firmware_agent.store import Store, StoreError
-from firmware_agent.terminal import KEY_HIGHEST, KEY_WALL, Terminal
+from firmware_agent.terminal import KEY_HIGHEST, Terminal
 from firmware_agent.texts import load
 from hal.device import HEALTH_FAIL, HEALTH_NOT_RUN, HEALTH_SUCCESS, Health
 from hal.errors import E_FAILURE, DeviceError
@@ -153,7 +154,8 @@ class Agent:
         checks["network.path"] = path.walk
         tasks = [self._keep_going(counter.run), self._watch_start(counter, terminal)]
         if not guard.link_failed:
-            tasks.extend([self._keep_going(courier.run), self._keep_going(lambda: self._keep_house(terminal, counter))])
+            tasks.extend([self._keep_going(courier.run), self._keep_going(Timekeeper(terminal, courier).run)])
+            tasks.append(self._keep_going(lambda: self._keep_house(terminal, counter)))
         await asyncio.gather(*tasks)
 
     def _counter(
@@ -256,7 +258,8 @@ class Agent:
             self._log("ignored a message on %s" % message.topic)  # never subscribed to: a broker's slip, not the acquirer's word
             return
         clock = self._hal.clock
-        verdict = await judge.judge(message.topic, message.payload, terminal.highest, clock.wall_s(), clock.trust)
+        asked = courier.asked
+        verdict = await judge.judge(message.topic, message.payload, terminal.highest, clock.wall_s(), clock.trust, asked)
         claims = verdict.claims
         effect = None
         if not verdict.refusal and claims is not None:
@@ -269,9 +272,9 @@ class Agent:
             self._refuse(terminal, verdict, message)
             return
         effect.changes.append((KEY_HIGHEST, encode(claims.sequence)))
-        is_news = claims.issued_at > terminal.wall_s
-        if is_news:
-            effect.changes.append((KEY_WALL, encode(claims.issued_at)))
+        is_answer = is_fresh(claims, asked)
+        time_taken = terminal.take_time(claims.issued_at, is_answer)
+        effect.changes.extend(time_taken)
         effect.messages.append(("receipt", self._receipt(terminal, verdict)))
         try:
             if claims.kind.name == "answer":
@@ -284,8 +287,8 @@ class Agent:
             verdict.refusal = "not_kept"
             self._refuse(terminal, verdict, message)
             return
-        if is_news:
-            clock.set_wall(claims.issued_at)
+        if time_taken:
+            clock.set_wall(claims.issued_at, is_answer)
         what = [claims.kind.name, claims.text("action") or claims.text("status"), claims.text("reason")]
         self._log("accepted %d: %s" % (claims.sequence, " ".join(what).strip()))
         if effect.self_test:

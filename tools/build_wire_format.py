@@ -59,7 +59,9 @@ REFUSAL_TEXTS = {
     "wrong_terminal": "it is for another terminal, or from another acquirer",
     "wrong_topic": "it belongs on another topic of this terminal",
     "replayed": "its sequence is not higher than the highest accepted so far",
-    "expired": "it has expired by the terminal's clock; with a clock that is not set nothing has expired",
+    "expired": "it has expired by the terminal's clock",
+    "time_unknown": "the terminal does not know the time yet: only the answer to its inquiry is let in until then",
+    "from_the_future": "its iat is more than 10 minutes ahead of the terminal's clock",
     "unknown_action": "the action, reason or status does not exist, or the credentials are not for what was applied for",
     "not_kept": "the terminal's memory cannot be written: it is full, or broken",
 }

@@ -157,6 +157,10 @@ class Path:
 
     async def _inquire(self, limit_ms: int) -> "int | None":
         """How long one question and its answer were on their way; None for no answer. Raises LinkError when the connection is lost."""
+        async with self._courier.inquiry:
+            return await self._ask_once(limit_ms)
+
+    async def _ask_once(self, limit_ms: int) -> "int | None":
         clock = self._terminal.hal.clock
         end_ms = clock.monotonic_ms() + limit_ms
         self._answers_ms = []

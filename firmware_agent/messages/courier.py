@@ -29,7 +29,8 @@ class Courier:
     """terminal: whose messages; make_link: gives a Link for the terminal's identity as it is now, with the broker's address looked up, or
     raises LinkError; arrived: takes each message, and returns when what it did is durable: only then is the broker told.
 
-    connect_ms: how long the last connection took to make, look-up, TCP, TLS and the broker's answer together.
+    inquiry: to be held by whoever inquires; asked: what the answer must carry; connect_ms: how long the last connection took to make,
+    look-up, TCP, TLS and the broker's answer together.
     """
 
     def __init__(
@@ -47,6 +48,8 @@ class Courier:
         self._changed = asyncio.Event()  # set when a connection is online, and when one has failed
         self._hurry = asyncio.Event()  # set to end a back-off
         self.connect_ms = 0
+        self.inquiry = asyncio.Lock()  # one at a time is asked, and answered
+        self.asked = b""  # nonce of the inquiry that is open
 
     def renew(self) -> None:
         """The identity has changed: connect again with the new one, as soon as nothing is in flight."""
@@ -85,6 +88,7 @@ class Courier:
         )
         if self._link is None:
             raise LinkError("E_OFFLINE", "not connected")
+        self.asked = nonce
         sent_ms = terminal.hal.clock.monotonic_ms()
         await self._link.publish(where, message, False, timeout_ms)
         return sent_ms

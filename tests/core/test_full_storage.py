@@ -263,6 +263,8 @@ ACQUIRER_KEY = asyncio.run(ELEMENT.generate_key(0))
 class Heard:
     """In the place of counter, courier and path: what they were told."""
 
+    asked = b"12345678"
+
     def __init__(self):
         self.plans = []
         self.nonces = []

@@ -78,6 +78,7 @@ class Side:
         store.open()
         Terminal.count_boot(store)
         terminal = Terminal(hal, store, Identity.load(store), self.lines.append)
+        terminal.suppose_time(terminal.floor_s)  # as a terminal that has started does
         identity = terminal.identity
         judge = Judge(hal.secure_element, identity.acquirer, identity.terminal, identity.acquirer_keys)
         agent = Agent(hal, self.link_class, self.lines.append, None, None)
