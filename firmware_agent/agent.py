@@ -23,8 +23,9 @@ from firmware_agent.links.link import LinkSettings, Tls
 from firmware_agent.links.path import Path
 from firmware_agent.messages.cbor import encode
 from firmware_agent.messages.courier import Courier
-from firmware_agent.messages.inbound import RESULT_GOOD, Judge, Verdict
+from firmware_agent.messages.inbound import RESULT_GOOD, Judge, Verdict, is_fresh
 from firmware_agent.messages.schema import down_topics
+from firmware_agent.messages.timekeeper import Timekeeper
 from firmware_agent.network_trial import NetworkTrial
 from firmware_agent.notices import watch
 from firmware_agent.orders import OrderError, effect_of
@@ -44,7 +45,7 @@ from firmware_agent.state.machine import (
 )
 from firmware_agent.state.reasons import ACTOR_POI
 from firmware_agent.store import Store, StoreError
-from firmware_agent.terminal import KEY_HIGHEST, KEY_WALL, Terminal
+from firmware_agent.terminal import KEY_HIGHEST, Terminal
 from firmware_agent.texts import load
 from hal.device import HEALTH_FAIL, HEALTH_NOT_RUN, HEALTH_SUCCESS, Health
 from hal.errors import E_FAILURE, DeviceError
@@ -162,7 +163,8 @@ class Agent:
         tasks = [self._keep_going(counter.run), self._watch_start(counter, terminal)]
         tasks.append(self._keep_going(lambda: self._keep_time(terminal, trial)))
         if not guard.link_failed:
-            tasks.extend([self._keep_going(courier.run), self._keep_going(lambda: self._keep_house(terminal, rollback, counter, path))])
+            tasks.extend([self._keep_going(courier.run), self._keep_going(Timekeeper(terminal, courier, path).run)])
+            tasks.append(self._keep_going(lambda: self._keep_house(terminal, rollback, counter, path)))
         await asyncio.gather(*tasks)
 
     def _counter(
@@ -336,11 +338,12 @@ class Agent:
         clock = self._hal.clock
         identity = terminal.identity  # as it is now: its keys change over the years
         judge = Judge(self._hal.secure_element, identity.acquirer, identity.terminal, identity.acquirer_keys)
-        verdict = await judge.judge(message.topic, message.payload, terminal.highest, clock.wall_s(), clock.trust)
+        asked = path.asked
+        verdict = await judge.judge(message.topic, message.payload, terminal.highest, clock.wall_s(), clock.trust, asked)
         claims = verdict.claims
         effect = None
         if not verdict.refusal and claims is not None:
-            verdict.refusal = rollback.refusal(claims, path)
+            verdict.refusal = rollback.refusal(is_fresh(claims, asked))
         if not verdict.refusal and claims is not None:
             try:
                 effect = await effect_of(terminal, claims, verdict.signed_by)
@@ -352,9 +355,9 @@ class Agent:
             return
         effect.changes.append((KEY_HIGHEST, encode(claims.sequence)))
         effect.changes.extend(rollback.writes(claims))
-        is_news = claims.issued_at > terminal.wall_s
-        if is_news:
-            effect.changes.append((KEY_WALL, encode(claims.issued_at)))
+        is_answer = is_fresh(claims, asked)
+        time_taken = terminal.take_time(claims.issued_at, is_answer)
+        effect.changes.extend(time_taken)
         effect.messages.append(("receipt", self._receipt(terminal, verdict)))
         try:
             if claims.kind.name == "answer":
@@ -369,8 +372,8 @@ class Agent:
             verdict.refusal = "not_kept"
             self._refuse(terminal, verdict, message)
             return
-        if is_news:
-            clock.set_wall(claims.issued_at)
+        if time_taken:
+            clock.set_wall(claims.issued_at, is_answer)
         what = [claims.kind.name, claims.text("action") or claims.text("status"), claims.text("reason")]
         self._log("accepted %d: %s" % (claims.sequence, " ".join(what).strip()))
         if effect.redraw:

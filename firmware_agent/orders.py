@@ -26,7 +26,7 @@ ACTIONS = (  # of an order, and what it does
     ("message", "shows `text` to the merchant until he has confirmed it"),
     ("configure", "sets `settings`, all of them or none"),
     ("unlock", "forgets wrong PINs, and lifts `operator_error`"),
-    ("replace", "the device whose signing key is `key_id` says its receipt, erases its keys and identity, and waits for an activation code"),
+    ("replace", "the device whose signing key is `key_id` answers, erases its keys and identity, and waits for an activation code"),
 )
 
 # Codes of reasons that orders of their own impose or lift.

@@ -80,10 +80,9 @@ class Rollback:
         except LinkError as error:
             self._log("failed %s" % error)
 
-    def refusal(self, claims: "Claims", path: "Path") -> str:
-        """Why a message that was accepted is refused all the same, '' where it is not. path: knows the answer that is awaited."""
-        is_answer = claims.kind.name == "answer" and path.asks(claims.octets("nonce"))
-        return REFUSAL if self.is_set_back and not is_answer else ""
+    def refusal(self, is_fresh: bool) -> str:
+        """Why a message that was accepted is refused all the same, '' where it is not. is_fresh: it answers an inquiry of this start."""
+        return REFUSAL if self.is_set_back and not is_fresh else ""
 
     def writes(self, claims: "Claims") -> "list[tuple[str, bytes | None]]":
         """What to write with a message that is not refused. Another answer does nothing that could be undone."""

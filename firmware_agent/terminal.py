@@ -7,6 +7,7 @@ import os
 
 from firmware_agent import VERSION
 from firmware_agent.evidence import Damage, Evidence, of_state
+from firmware_agent.identity.certificate import CertificateError, validity
 from firmware_agent.messages.cbor import CborError, decode, encode
 from firmware_agent.messages.cose import key_id, sign
 from firmware_agent.messages.events import Events
@@ -34,6 +35,7 @@ KEY_STATE = "state"
 KEY_HIGHEST = "highest"  # highest sequence accepted from the acquirer
 KEY_REPORT = "report"  # the last self-test's report as it was queued, for a slip, a code or a file at any later time
 KEY_WALL = "wall"  # the last time known from a signed source: the clock's floor
+KEY_SUPPOSED = "supposed"  # what the clock wakes with was only supposed
 
 STORAGE_AGAIN_MS = 15000  # while the store refuses, it is tried again so often
 SEQUENCES_A_SECOND = 4  # of an uncounted boot: more than a terminal has to say
@@ -84,13 +86,43 @@ class Terminal:
 
     def booted(self) -> None:
         """Give the clock the last time known, tell the state which function tests this terminal's devices allow, and report what rotted."""
-        self.hal.clock.raise_floor(_number(self.store, KEY_WALL))
+        clock = self.hal.clock
+        if self.store.get(KEY_SUPPOSED) is not None:
+            clock.distrust()
+        clock.raise_floor(self.floor_s)
+        if clock.trust != TRUST_SET:
+            self.suppose_time(clock.wall_s())
         damage: list[tuple[str, dict[str, object]]] = []
         if self.store.damaged:
             damage.append(("event", {"name": "store_damaged", "detail": "%d places" % self.store.damaged}))
         self.apply([Booted(function_tests(self.hal))], damage)
         if self.evidence.damage is not None:
             self.tell_damage(self.evidence.damage)
+
+    def suppose_time(self, wall_s: int) -> None:
+        """Judge certificates by that time until the acquirer tells the right one."""
+        if self.hal.clock.suppose(wall_s) and self.store.get(KEY_SUPPOSED) is None:
+            self.store.keep([(KEY_SUPPOSED, encode(True))])
+
+    def take_time(self, wall_s: int, is_fresh: bool) -> "list[tuple[str, bytes | None]]":
+        """What to write when the clock is set to that time of the acquirer's, which is the caller's to do once it is written."""
+        changes: list[tuple[str, bytes | None]] = []
+        if is_fresh or wall_s > self.wall_s:
+            changes.append((KEY_WALL, encode(wall_s)))
+            if self.store.get(KEY_SUPPOSED) is not None:
+                changes.append((KEY_SUPPOSED, None))
+        return changes
+
+    @property
+    def floor_s(self) -> int:
+        """It is later than that, Unix seconds: the last time known, or when this terminal's certificate for TLS was made; 0: not known."""
+        known_s = _number(self.store, KEY_WALL)
+        if known_s:
+            return known_s
+        try:
+            return validity(self.identity.transport_certificate)[0]
+        except CertificateError:
+            return 0
 
     def apply(
         self,

@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT))
 
 from firmware_agent.messages import cbor, cose, schema  # noqa: E402
 from firmware_agent.messages.cbor import Tag, decode, encode  # noqa: E402
+from firmware_agent.messages.inbound import AHEAD_S  # noqa: E402
 from hal.drivers.p256 import P256  # noqa: E402
 from tools.build_wire_format import EXAMPLE_PRIVATE_KEY, diagnostic  # noqa: E402
 
@@ -35,8 +36,9 @@ EXPIRES = 1790086400
 ABOUT = (
     "Test vectors of docs/wire-format.md. 'public_key' is trusted, x || y; its private key is that of RFC 6979, A.2.5. 'refusal' is what "
     "envelope, signature and schema alone make of a message that arrived on 'topic': '' is good. 'receipt', where the topic is one to a "
-    "terminal, is the refusal in the answer of T0000001 of acq1, which has accepted sequence 4 before and whose clock is not set: '' for "
-    "SUCC. 'claims' is what a good message says; bytes stand as {'hex': ...}; 'payload' is the same in diagnostic notation (RFC 8949, 8)."
+    "terminal, is the refusal in the answer of T0000001 of acq1, which has accepted sequence 4 before and by whose clock it is 'wall_s': "
+    "'' for SUCC. 'claims' is what a good message says; bytes stand as {'hex': ...}; 'payload' is the same in diagnostic notation "
+    "(RFC 8949, 8)."
 )
 
 
@@ -442,6 +444,13 @@ def _misplaced() -> Iterator[dict[str, Any]]:
     upward = encode({**_claims("inquiry", 5, BODIES["inquiry"]).to_map(), 1: ACQUIRER, 4: EXPIRES})
     yield _vector("upward", "an inquiry came down", where, signed(upward, where), "", "wrong_direction")
     yield _vector("replayed", "sequence 4 was there before", where, signed(encode(_order(HIGHEST).to_map()), where), "", "replayed")
+    for name, what, claim, at_s, refusal in (
+        ("expired", "it has expired in this second", schema.CLAIM_EXPIRES, ISSUED_AT, "expired"),
+        ("not yet expired", "it expires in a second", schema.CLAIM_EXPIRES, ISSUED_AT + 1, ""),
+        ("from the future", "more than 10 minutes ahead", schema.CLAIM_ISSUED_AT, ISSUED_AT + AHEAD_S + 1, "from_the_future"),
+        ("a clock ahead", "10 minutes ahead", schema.CLAIM_ISSUED_AT, ISSUED_AT + AHEAD_S, ""),
+    ):
+        yield _vector(name, what, where, signed(encode({**claims, claim: at_s}), where), "", refusal)
     endless = {key: value for key, value in claims.items() if key != schema.CLAIM_EXPIRES}
     yield _vector("no exp", "an order needs an end", where, signed(encode(endless), where), "", "malformed")
     yield _vector("sequence 0", "a sequence down starts above 0", where, signed(encode(_order(0).to_map()), where), "", "malformed")
@@ -449,7 +458,8 @@ def _misplaced() -> Iterator[dict[str, Any]]:
 
 def document() -> str:
     """The whole of docs/wire-vectors.json."""
-    head = {"about": ABOUT, "public_key": PUBLIC_KEY.hex(), "acquirer": ACQUIRER, "terminal": TERMINAL, "highest": HIGHEST}
+    whose = {"acquirer": ACQUIRER, "terminal": TERMINAL, "highest": HIGHEST, "wall_s": ISSUED_AT}
+    head = {"about": ABOUT, "public_key": PUBLIC_KEY.hex(), **whose}
     lines = [json.dumps(vector, ensure_ascii=False) for vector in vectors()]
     opening = ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in head.items())
     return "{\n" + opening + ',\n"vectors": [\n' + ",\n".join(lines) + "\n]\n}\n"

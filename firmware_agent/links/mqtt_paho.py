@@ -30,13 +30,13 @@ from firmware_agent.links.link import (
     offline,
     timed_out,
 )
-from firmware_agent.links.tcp_cpython import is_tls_error, tls_cause, tls_context
+from firmware_agent.links.tcp_cpython import check_dates, is_tls_error, tls_cause, tls_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from firmware_agent.links.link import LinkSettings, Will
+    from firmware_agent.links.link import LinkSettings, Tls, Will
     from hal.clock import Clock
 
 GOODBYE_MS = 1000  # for the broker to read the DISCONNECT packet and close
@@ -54,7 +54,7 @@ class MqttPahoLink:
 
     def __init__(self, settings: "LinkSettings", clock: "Clock") -> None:
         self._settings = settings
-        self._clock = clock
+        self.clock = clock
         self._turn = asyncio.Lock()  # one publication or subscription at a time
         self._client: _Client | None = None
         self._connected = False
@@ -81,7 +81,7 @@ class MqttPahoLink:
         try:
             client.connect_async(settings.host, settings.port, max(1, settings.keepalive_s // 2))  # paho notices within twice as long
             client.loop_start()
-            await self._clock.wait_for(self._answered.wait(), timeout_ms)
+            await self.clock.wait_for(self._answered.wait(), timeout_ms)
         except OSError as failure:
             self._close(timed_out(client.reached, timeout_ms))
             raise self._error from failure
@@ -123,7 +123,7 @@ class MqttPahoLink:
         if client is not None and self._connected:
             client.leave()
             try:
-                await self._clock.wait_for(client.ended.wait(), GOODBYE_MS)
+                await self.clock.wait_for(client.ended.wait(), GOODBYE_MS)
             except OSError:
                 pass  # it could not be sent, or the broker is slow
         self._close(LinkError("E_OFFLINE", "disconnected"))
@@ -143,7 +143,7 @@ class MqttPahoLink:
             self._awaited = identifier or 0
             try:
                 if code == MQTTErrorCode.MQTT_ERR_SUCCESS:
-                    await self._clock.wait_for(self._answered.wait(), timeout_ms)
+                    await self.clock.wait_for(self._answered.wait(), timeout_ms)
                 else:
                     self._close(LinkError("E_OFFLINE", "paho: " + paho.error_string(code)))
             except OSError:
@@ -218,6 +218,7 @@ class _Client(paho.Client):
         self.room = threading.Event()
         self.room.set()
         self._link = link
+        self.clock = link.clock
         self._events = asyncio.get_running_loop()
         self._abandoned = False
         self._leaving = False
@@ -226,7 +227,7 @@ class _Client(paho.Client):
         self.reached = CAUSE_UNREACHABLE  # how far it has come, as the cause it would fail with
         self.connect_timeout = timeout_ms / 1000
         if settings.tls is not None and context is not None:
-            self.tls_set_context(_NamedServer(self, context, settings.tls.server_name))  # type: ignore[arg-type]
+            self.tls_set_context(_NamedServer(self, context, settings.tls))  # type: ignore[arg-type]
         if will is not None:
             topic, payload, retain = will
             self.will_set(topic, payload, qos=1, retain=retain)
@@ -353,19 +354,36 @@ class _Client(paho.Client):
         return LinkError("E_PROTOCOL", "the broker sent what is not MQTT: %s" % error)
 
 
+class _DatedSocket(ssl.SSLSocket):
+    """Ends a handshake with a server that is not certified at the terminal's time. tls, clock: to be set before the handshake."""
+
+    tls: "Tls"
+    clock: "Clock"
+
+    def do_handshake(self, block: bool = False) -> None:
+        super().do_handshake(block)
+        check_dates(self.clock, self.tls, self)
+
+
 class _NamedServer:
-    """Stands where paho wants an SSLContext, so that the certificate is held to the name it must have, not to where it is reached."""
+    """Stands where paho wants an SSLContext, so that the certificate is held to the name it must have, not to where it is reached; and to
+    the terminal's time.
+    """
 
     check_hostname = True
 
-    def __init__(self, client: _Client, context: ssl.SSLContext, name: str) -> None:
+    def __init__(self, client: _Client, context: ssl.SSLContext, tls: "Tls") -> None:
         self._client = client
         self._context = context
-        self._name = name
+        self._tls = tls
+        context.sslsocket_class = _DatedSocket
 
     def wrap_socket(self, connection: socket.socket, server_hostname: str, do_handshake_on_connect: bool) -> ssl.SSLSocket:
         self._client.reached = CAUSE_TLS
-        wrapped = self._context.wrap_socket(connection, server_hostname=self._name, do_handshake_on_connect=False)
+        wrapped = self._context.wrap_socket(connection, server_hostname=self._tls.server_name, do_handshake_on_connect=False)
+        assert isinstance(wrapped, _DatedSocket)
+        wrapped.tls = self._tls
+        wrapped.clock = self._client.clock
         self._client.adopt(wrapped)
         return wrapped
 

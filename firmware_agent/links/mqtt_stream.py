@@ -234,7 +234,7 @@ class MqttStreamLink:
             self._reached = CAUSE_UNREACHABLE
             connection = await tcp.open_socket(self._clock, settings.host, settings.port)
             self._reached = CAUSE_BROKER if settings.tls is None else CAUSE_TLS
-            stream = await tcp.open_stream(connection, settings.tls)
+            stream = await tcp.open_stream(self._clock, connection, settings.tls)
             await stream.write(connect_packet(settings.client_id, settings.keepalive_s, will))
             self._reached = CAUSE_BROKER
             first, remaining = await self._read_head(stream)

@@ -1,5 +1,7 @@
 """The way from the terminal to its acquirer, walked layer by layer for a self-test: radio, address, name, TCP, TLS, broker, acquirer."""
 
+import asyncio
+
 from firmware_agent.links.access import JOIN_TIMEOUT_MS, address_of, joined
 from firmware_agent.links.link import (
     CAUSE_AUTHORITY,
@@ -51,22 +53,22 @@ _FAILURES = {
 
 
 class Path:
-    """courier: whose connection is walked. There is one to a terminal: the broker ends the first when a second one comes."""
+    """courier: whose connection is walked. There is one to a terminal: the broker ends the first when a second one comes.
+
+    asked: the nonce of the last question of this start, which its answer has to carry; b'' before the first.
+    """
 
     def __init__(self, terminal: "Terminal", courier: "Courier") -> None:
         self._terminal = terminal
         self._courier = courier
-        self._nonce = b""
+        self.asked = b""
+        self._question = asyncio.Lock()  # one at a time, for the acquirer answers only the latest
         self._answers_ms: list[int] = []  # when the answer to the question that is out arrived
 
     def answered(self, nonce: bytes, at_ms: int) -> None:
         """The acquirer's answer was accepted. at_ms: when it arrived, by the monotonic clock. Nobody may wait for it any more."""
-        if nonce == self._nonce:
+        if nonce == self.asked:
             self._answers_ms.append(at_ms)
-
-    def asks(self, nonce: bytes) -> bool:
-        """Whether that is the question of this start that was put last."""
-        return bool(self._nonce) and nonce == self._nonce
 
     async def inquire(self) -> None:
         """Put one question, and give its answer time to arrive. Raises LinkError: there is no connection, or it is lost; DeviceError."""
@@ -165,11 +167,15 @@ class Path:
 
     async def _inquire(self, limit_ms: int) -> "int | None":
         """How long one question and its answer were on their way; None for no answer. Raises LinkError when the connection is lost."""
+        async with self._question:
+            return await self._ask_once(limit_ms)
+
+    async def _ask_once(self, limit_ms: int) -> "int | None":
         clock = self._terminal.hal.clock
         end_ms = clock.monotonic_ms() + limit_ms
         self._answers_ms = []
-        self._nonce = await self._terminal.hal.secure_element.random(NONCE_BYTES)
-        sent_ms = await self._courier.inquire(self._nonce, limit_ms)
+        self.asked = await self._terminal.hal.secure_element.random(NONCE_BYTES)
+        sent_ms = await self._courier.inquire(self.asked, limit_ms)
         while not self._answers_ms:
             if not self._terminal.online:
                 raise LinkError("E_OFFLINE", "lost while an answer was awaited")

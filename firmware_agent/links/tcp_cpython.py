@@ -1,4 +1,8 @@
-"""A TCP or TLS connection on CPython's asyncio, and the TLS context that both of its links use."""
+"""A TCP or TLS connection on CPython's asyncio, and the TLS context that both of its links use.
+
+Whether a certificate is valid at this time is judged here, by the terminal's clock: OpenSSL would go by the machine's, which a signed time
+does not set.
+"""
 
 import asyncio
 import os
@@ -6,6 +10,7 @@ import socket
 import ssl
 import tempfile
 
+from firmware_agent.identity.certificate import CertificateError, validity
 from firmware_agent.links.link import CAUSE_AUTHORITY, CAUSE_DATE, CAUSE_NAME
 
 TYPE_CHECKING = False
@@ -13,8 +18,8 @@ if TYPE_CHECKING:
     from firmware_agent.links.link import Tls
     from hal.clock import Clock
 
-# Reasons of a failed verification, X509_V_ERR_* of OpenSSL's x509_vfy.h.
-_DATE_CODES = (9, 10)  # NOT_YET_VALID, HAS_EXPIRED
+_NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME of OpenSSL's x509_vfy.h
+# Reasons of a failed verification, X509_V_ERR_* of the same.
 _AUTHORITY_CODES = (18, 19, 20, 21)  # DEPTH_ZERO_SELF_SIGNED, SELF_SIGNED_IN_CHAIN, UNABLE_TO_GET_ISSUER_LOCALLY, UNABLE_TO_VERIFY_LEAF
 _NAME_CODES = (62, 64)  # HOSTNAME_MISMATCH, IP_ADDRESS_MISMATCH
 _SEC1_START = b"\x02\x01\x01"  # ECPrivateKey (RFC 5915) opens with version 1, PrivateKeyInfo (RFC 5208) with version 0
@@ -22,6 +27,10 @@ _SEC1_START = b"\x02\x01\x01"  # ECPrivateKey (RFC 5915) opens with version 1, P
 
 class ResolveError(Exception):
     """The host has no address, or nobody to ask for it."""
+
+
+class DateError(ValueError):
+    """A certificate is not valid at the terminal's time."""
 
 
 class Stream:
@@ -63,7 +72,7 @@ async def open_socket(clock: "Clock", host: str, port: int) -> socket.socket:
     return connection
 
 
-async def open_stream(connection: socket.socket, tls: "Tls | None") -> Stream:
+async def open_stream(clock: "Clock", connection: socket.socket, tls: "Tls | None") -> Stream:
     """A stream over a TCP connection, with the TLS handshake made. asyncio sets TCP_NODELAY by itself.
 
     Raises OSError (ssl.SSLError among them), ValueError (TLS: no certificate, no key). Whatever it raises, the connection is closed.
@@ -74,6 +83,8 @@ async def open_stream(connection: socket.socket, tls: "Tls | None") -> Stream:
         reader, writer = await asyncio.open_connection(
             sock=connection, ssl=context, server_hostname=None if tls is None else tls.server_name
         )
+        if tls is not None:
+            check_dates(clock, tls, writer.get_extra_info("ssl_object"))
         done = True
     finally:
         if not done:
@@ -90,6 +101,7 @@ def tls_context(tls: "Tls") -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_flags |= _NO_CHECK_TIME  # see check_dates
     context.load_verify_locations(cadata=tls.authority_der)
     if tls.certificate_der:
         label = "EC PRIVATE KEY" if _SEC1_START in tls.private_key_der[:8] else "PRIVATE KEY"
@@ -103,6 +115,20 @@ def tls_context(tls: "Tls") -> ssl.SSLContext:
         finally:
             os.remove(path)
     return context
+
+
+def check_dates(clock: "Clock", tls: "Tls", connection: "ssl.SSLObject | ssl.SSLSocket") -> None:
+    """After the handshake, before anything is said: whether server and authority are certified at the terminal's time. Raises DateError."""
+    now_s = clock.certificate_s()
+    for certificate in (connection.getpeercert(True) or b"", tls.authority_der):
+        try:
+            not_before_s, not_after_s = validity(certificate)
+        except CertificateError as error:
+            raise DateError("a certificate's dates cannot be read: %s" % error) from error
+        if now_s < not_before_s:
+            raise DateError("a certificate is not yet valid")
+        if now_s > not_after_s:
+            raise DateError("a certificate has expired")
 
 
 def _pem(label: str, der: bytes) -> str:
@@ -119,9 +145,9 @@ def is_tls_error(error: Exception) -> bool:
 
 def tls_cause(error: Exception) -> str:
     """CAUSE_DATE, CAUSE_NAME or CAUSE_AUTHORITY where the verification says so, else ''."""
+    if isinstance(error, DateError):
+        return CAUSE_DATE
     if isinstance(error, ssl.SSLCertVerificationError):
-        if error.verify_code in _DATE_CODES:
-            return CAUSE_DATE
         if error.verify_code in _NAME_CODES:
             return CAUSE_NAME
         if error.verify_code in _AUTHORITY_CODES:

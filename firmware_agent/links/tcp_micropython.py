@@ -79,8 +79,9 @@ async def open_socket(clock: "Clock", host: str, port: int) -> "Any":
     return connection
 
 
-async def open_stream(connection: "Any", tls: "Tls | None") -> Stream:
-    """A stream over a TCP connection; on this runtime the TLS handshake is made by the first write.
+async def open_stream(clock: "Clock", connection: "Any", tls: "Tls | None") -> Stream:
+    """A stream over a TCP connection; on this runtime the TLS handshake is made by the first write. Mbed TLS judges certificates by the
+    microcontroller's own clock, which the driver keeps at `clock.certificate_s()`.
 
     Raises OSError, ValueError (TLS: no certificate, no key). Whatever it raises, the connection is closed.
     """

@@ -9,11 +9,13 @@ from firmware_agent.card_numbers import masked
 from firmware_agent.messages.cbor import CborError, decode
 from firmware_agent.messages.cose import CoseError, Envelope, key_id, parse, verify
 from firmware_agent.messages.schema import DOWN, Claims, SchemaError, topic
-from hal.clock import TRUST_NONE
+from hal.clock import TRUST_NONE, TRUST_SET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hal.secure_element import SecureElement
+
+AHEAD_S = 600  # how far the acquirer's clock may be ahead of one that was set; our own drifts by less than 9 s a day
 
 # Refusals, each with the ISO 20022 result that the receipt carries.
 RESULT_GOOD = "SUCC"
@@ -34,6 +36,8 @@ REFUSALS = {
     "wrong_topic": "ACCD",
     "wrong_direction": "ACCD",
     "expired": "TIMO",
+    "time_unknown": "TIMO",
+    "from_the_future": "TIMO",
     "replayed": "ACCD",
     "version": "NSUP",
     "unknown_kind": "NSUP",
@@ -70,6 +74,11 @@ class Verdict:
         return REFUSALS[self.refusal] if self.refusal else RESULT_GOOD
 
 
+def is_fresh(claims: Claims, asked: bytes) -> bool:
+    """Whether it answers the inquiry with that nonce, so that it was made after that."""
+    return claims.kind.name == "answer" and bool(asked) and claims.octets("nonce") == asked
+
+
 class Judge:
     """acquirer, terminal: as in the topics; public_keys: the acquirer's pinned keys, 64 bytes each."""
 
@@ -79,8 +88,10 @@ class Judge:
         self._terminal = terminal
         self._keys = {key_id(key): key for key in public_keys}
 
-    async def judge(self, arrived_on: str, message: bytes, highest: int, wall_s: int, trust: int) -> Verdict:
-        """arrived_on: the MQTT topic; highest: the highest sequence accepted so far; wall_s, trust: as hal.clock tells them."""
+    async def judge(self, arrived_on: str, message: bytes, highest: int, wall_s: int, trust: int, asked: bytes = b"") -> Verdict:
+        """arrived_on: the MQTT topic; highest: the highest sequence accepted so far; wall_s, trust: as hal.clock tells them; asked: the
+        nonce of the open inquiry, b'' for none: what answers it is as fresh as can be, whatever the clock says.
+        """
         digest = hashlib.sha256(message).digest()[:16]
         try:
             envelope = parse(message)
@@ -101,9 +112,9 @@ class Judge:
             value = claims.body[name]
             if isinstance(value, str):
                 claims.body[name] = masked(value)  # what the acquirer's people write is kept, shown, and told back
-        return Verdict(digest, self._refusal(claims, arrived_on, highest, wall_s, trust), claims, True, envelope.kid)
+        return Verdict(digest, self._refusal(claims, arrived_on, highest, wall_s, trust, asked), claims, True, envelope.kid)
 
-    def _refusal(self, claims: Claims, arrived_on: str, highest: int, wall_s: int, trust: int) -> str:
+    def _refusal(self, claims: Claims, arrived_on: str, highest: int, wall_s: int, trust: int, asked: bytes) -> str:
         if claims.kind.direction != DOWN:
             return "wrong_direction"
         if claims.subject != self._terminal or claims.issuer != self._acquirer:
@@ -114,9 +125,16 @@ class Judge:
             return "malformed"  # an order without an end, or without a place in the sequence, is none
         if claims.sequence <= highest:
             return "replayed"
-        # A clock that knows only a floor is never ahead of the true time: what has expired by it has expired.
+        if is_fresh(claims, asked):
+            return ""
+        # A clock that knows only a floor is never ahead of the true time: what has expired by it has expired. What has not may have: such a
+        # clock lets nothing through but the answer that sets it.
         if trust != TRUST_NONE and wall_s >= claims.expires:  # "on or after" (RFC 8392, 3.1.4)
             return "expired"
+        if trust != TRUST_SET:
+            return "time_unknown"
+        if claims.issued_at > wall_s + AHEAD_S:
+            return "from_the_future"
         return ""
 
     async def _why_not(self, envelope: Envelope, public_key: bytes, arrived_on: str) -> str:

@@ -265,7 +265,9 @@ KINDS = (
         "Where the review of an application stands; or why an activation is refused.",
         (
             Field(1, "application", UINT, True, "number of the application; of an activation its sequence"),
-            Field(2, "status", TEXT, True, "received, under_review, more_needed, approved, rejected; of an activation [why not](#activation)"),
+            Field(
+                2, "status", TEXT, True, "received, under_review, more_needed, approved, rejected; of an activation [why not](#activation)"
+            ),
             Field(3, "remark", TEXT, False, "the reviewer's words, at most %d characters" % MAX_REMARK, MAX_REMARK),
         ),
     ),

@@ -58,8 +58,10 @@ class SystemClock(Device):
         self.part = getattr(rtc, "part", self.part)
         self._time = time
         self._rtc = rtc
-        self._system_rtc = system_rtc
         self._keeps_time = getattr(rtc, "keeps_time", False)
+        self._system_rtc = system_rtc
+        self._tls_rtc = system_rtc if self._keeps_time else rtc  # by which a TLS library judges certificates
+        self._supposed_s = 0
         self._sleep_ms = sleep_ms
         self._ticks = time.ticks_ms()
         self._monotonic_ms = 0
@@ -68,7 +70,7 @@ class SystemClock(Device):
         self._base_ms = 0  # ... at this monotonic time
         self.trust = TRUST_NONE
         self._is_read = False  # the RTC was, since boot
-        self._is_signed = False  # a signed source has given the time since boot
+        self.is_signed = False  # a signed source has given the time since boot
         self._agrees = False  # the RTC was believed, or set: it is to show what the ticks count
         self._found = ""  # cause: what was found wrong with the RTC since boot
         self._drift_s = 0  # of the RTC against the ticks at the last comparison; its jump, once it has jumped
@@ -117,30 +119,57 @@ class SystemClock(Device):
         if self.trust == TRUST_SET:
             if behind_s <= _BEHIND_S:
                 return
-            if self._keeps_time and not self._is_signed:
+            if self._keeps_time and not self.is_signed:
                 self._found = "time_lost"
-            self._agrees = self._is_signed = False
+            self._agrees = self.is_signed = False
         if behind_s > 0:
             self._count_from(self._floor_s)
         if self._floor_s:
             self.trust = TRUST_FLOOR
 
-    def set_wall(self, wall_s: int) -> None:
-        """A time below the floor is not believed: nothing changes. Any other is, whether the RTC takes it or not."""
-        if wall_s < self._floor_s:
+    def set_wall(self, wall_s: int, is_fresh: bool = False) -> None:
+        """A time below the floor is not believed, unless it is fresh: then the floor was wrong. Any other is, whether the RTC takes it or
+        not.
+        """
+        if wall_s < self._floor_s and not is_fresh:
             return
+        self._floor_s = min(self._floor_s, wall_s)
         try:
             self._judge()  # once it is set, it no longer shows what is wrong with it
         except DeviceError:
             pass  # the next health check meets the same, and tells
+        self._supposed_s = 0
         self._count_from(wall_s)
         self.trust = TRUST_SET
-        self._is_signed = True
+        self.is_signed = True
         self._agrees = False
         try:
             self._set_rtc()
         except DeviceError:
             pass  # the next health check tries again, and tells
+
+    def distrust(self) -> None:
+        if self.trust != TRUST_SET or self.is_signed or self._keeps_time:
+            return
+        self._agrees = False
+        self.trust = TRUST_FLOOR if self._floor_s else TRUST_NONE
+        self._count_from(self._floor_s)
+
+    def certificate_s(self) -> int:
+        return self._supposed_s or self.wall_s()
+
+    def suppose(self, wall_s: int) -> bool:
+        """wall_s: 0 for the time of day again. Nothing is supposed where a signed source has given the time."""
+        if self.is_signed:
+            return False
+        self._supposed_s = wall_s
+        if self._tls_rtc is None or not wall_s:
+            return False
+        self._tls_rtc.datetime(_datetime(wall_s))
+        if self._tls_rtc is not self._rtc:
+            return False
+        self._agrees = False  # it shows no longer what the ticks count
+        return True
 
     async def _bring_up(self) -> None:
         self.monotonic_ms()
@@ -212,7 +241,7 @@ class SystemClock(Device):
         is_first = not self._is_read
         self._is_read = True
         is_possible = rtc_s >= max(_FIRST_S, self._floor_s - _BEHIND_S) and not getattr(self._rtc, "lost_power", False)
-        if is_first and is_possible and not self._is_signed:
+        if is_first and is_possible and not self.is_signed:
             self._count_from(rtc_s)
             self.trust = TRUST_SET
             self._agrees = True
@@ -230,7 +259,7 @@ class SystemClock(Device):
                 return
             self._found = "jumped"
             self._drift_s = drift_s
-        if self._is_signed:
+        if self.is_signed:
             self._set_rtc()
 
 

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from firmware_agent.messages.cbor import Tag, decode, encode
 from firmware_agent.messages.cose import ALG_ESP256, MAX_LENGTH, key_id, sign
-from firmware_agent.messages.inbound import REFUSALS, RESULT_GOOD, Judge
+from firmware_agent.messages.inbound import AHEAD_S, REFUSALS, RESULT_GOOD, Judge
 from firmware_agent.messages.schema import (
     CLAIM_EXPIRES,
     CLAIM_ISSUER,
@@ -41,8 +41,8 @@ def signed(payload, where=ORDER, slot=0, kid=None):
     return asyncio.run(sign(ELEMENT, slot, kid or key_id(public_key), encode(payload), where))
 
 
-def judged(message, arrived_on=ORDER, highest=4, wall_s=NOW_S, trust=TRUST_SET, keys=(ACQUIRERS, NEXT_ACQUIRERS)):
-    return asyncio.run(Judge(ELEMENT, "acq1", "T1", list(keys)).judge(arrived_on, message, highest, wall_s, trust))
+def judged(message, arrived_on=ORDER, highest=4, wall_s=NOW_S, trust=TRUST_SET, keys=(ACQUIRERS, NEXT_ACQUIRERS), asked=b""):
+    return asyncio.run(Judge(ELEMENT, "acq1", "T1", list(keys)).judge(arrived_on, message, highest, wall_s, trust, asked))
 
 
 def refusal(message, *arguments, **named):
@@ -184,18 +184,38 @@ def test_a_kind_that_goes_up_is_refused_when_it_comes_down():
     assert refusal(signed(event, where), where) == "wrong_direction"
 
 
-def test_expiry_is_judged_by_a_trusted_clock():
+def test_nothing_is_let_in_before_the_time_is_known_and_nothing_that_has_expired():
     message = signed(claims(expires=NOW_S))
     for wall_s, trust, word in (
         (NOW_S - 1, TRUST_SET, ""),
         (NOW_S, TRUST_SET, "expired"),
         (NOW_S + 1, TRUST_SET, "expired"),
-        (NOW_S - 1, TRUST_FLOOR, ""),
+        (NOW_S - 1, TRUST_FLOOR, "time_unknown"),
         (NOW_S, TRUST_FLOOR, "expired"),  # the true time is later still
-        (0, TRUST_NONE, ""),
-        (NOW_S + 10**9, TRUST_NONE, ""),
+        (0, TRUST_NONE, "time_unknown"),
+        (NOW_S + 10**9, TRUST_NONE, "time_unknown"),
     ):
         assert refusal(message, wall_s=wall_s, trust=trust) == word, (wall_s, trust)
+
+
+def test_a_message_from_the_future_is_refused():
+    future = claims(expires=NOW_S + 10**6)
+    for issued_at, word in ((NOW_S + AHEAD_S, ""), (NOW_S + AHEAD_S + 1, "from_the_future")):
+        future.issued_at = issued_at
+        assert refusal(signed(future)) == word
+
+
+def test_the_answer_to_the_open_inquiry_is_let_in_whatever_the_clock_says():
+    answer = Claims(kind_named("answer"), "T1", 5, {"nonce": b"12345678"}, "acq1", NOW_S, NOW_S + 60)
+    where = topic("acq1", "T1", "answer")
+    message = signed(answer, where)
+    for wall_s, trust in ((0, TRUST_NONE), (NOW_S + 60, TRUST_FLOOR), (NOW_S - 10**8, TRUST_SET), (NOW_S + 10**8, TRUST_SET)):
+        assert judged(message, where, wall_s=wall_s, trust=trust, asked=b"12345678").refusal == ""
+        assert judged(message, where, wall_s=wall_s, trust=trust, asked=b"87654321").refusal
+        assert judged(message, where, wall_s=wall_s, trust=trust).refusal
+    assert judged(message, where, highest=5, asked=b"12345678").refusal == "replayed"
+    nothing = Claims(kind_named("answer"), "T1", 5, {"nonce": b""}, "acq1", NOW_S, NOW_S + 60)
+    assert judged(signed(nothing, where), where, trust=TRUST_NONE).refusal == "time_unknown"
 
 
 def test_an_order_without_an_end_or_a_sequence_is_none():

@@ -39,7 +39,7 @@ class Wire:
     async def open_socket(self, clock, host, port):
         return None
 
-    async def open_stream(self, connection, tls):
+    async def open_stream(self, clock, connection, tls):
         return self
 
     def bring(self, data):

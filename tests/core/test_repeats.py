@@ -18,7 +18,9 @@ ORDER = topic(ACQUIRER, TERMINAL, "order")
 class Aside:
     """In the place of what else an arriving message concerns: nothing is asked of it here."""
 
-    def refusal(self, claims, path):
+    asked = b""
+
+    def refusal(self, is_fresh):
         return ""
 
     def writes(self, claims):

@@ -4,6 +4,7 @@ import asyncio
 
 from firmware_agent.identity.identity import Identity
 from firmware_agent.links.link import LinkError
+from firmware_agent.messages.inbound import is_fresh
 from firmware_agent.messages.outbox import KEY_BOOT_COUNT
 from firmware_agent.messages.schema import Claims, kind_named
 from firmware_agent.rollback import ASK_AGAIN_MS, KEY_COUNT, KEY_SET_BACK, REFUSAL, Rollback
@@ -37,12 +38,11 @@ class Counter:
 class WayToAcquirer:
     """path: what Rollback asks of it."""
 
+    asked = NONCE
+
     def __init__(self, error=None):
         self.inquiries = 0
         self._error = error
-
-    def asks(self, nonce):
-        return nonce == NONCE
 
     async def inquire(self):
         self.inquiries += 1
@@ -70,7 +70,7 @@ class Boot:
 
     def take(self, message):
         """As the agent does: refused, or written and counted. Gives the refusal."""
-        refusal = self.rollback.refusal(message, self.path)
+        refusal = self.rollback.refusal(is_fresh(message, self.path.asked))
         if not refusal:
             self.terminal.apply([], [], self.rollback.writes(message) + [("done", b"")])
             asyncio.run(self.rollback.written(message))

@@ -9,7 +9,7 @@ from firmware_agent.messages.cbor import CborError, decode
 from firmware_agent.messages.cose import CoseError, key_id, parse, signing_digest, verify
 from firmware_agent.messages.inbound import REFUSALS, Judge
 from firmware_agent.messages.schema import Claims, SchemaError
-from hal.clock import TRUST_NONE
+from hal.clock import TRUST_SET
 from hal.drivers.p256 import P256
 from tests.core.support import raises
 
@@ -18,7 +18,7 @@ VECTORS = __file__.replace("\\", "/").rsplit("/", 3)[0] + "/docs/wire-vectors.js
 OF_A_MESSAGE = (
     ("too_long", "malformed", "not_signed", "algorithm", "key_id", "header_twice", "crit", "unknown_header_critical", "no_payload")
     + ("signature_length", "unknown_key", "bad_signature", "version", "unknown_kind", "critical_field")
-    + ("wrong_direction", "wrong_terminal", "wrong_topic", "replayed")
+    + ("wrong_direction", "wrong_terminal", "wrong_topic", "replayed", "expired", "from_the_future")
 )
 MUCH = 16384  # bytes: more than any reading of a hostile message takes, far less than what one announces
 
@@ -108,7 +108,7 @@ def test_each_vector_is_taken_or_refused_as_it_says():
             assert in_json(claims.body) == told["body"] and in_json(claims.unknown) == told["unknown"], name
         seen.add(refusal)
         if "receipt" in vector:
-            verdict = asyncio.run(judge.judge(topic, message, about["highest"], 0, TRUST_NONE))
+            verdict = asyncio.run(judge.judge(topic, message, about["highest"], about["wall_s"], TRUST_SET))
             assert verdict.refusal == vector["receipt"], (name, verdict.refusal)
             seen.add(verdict.refusal)
     assert good >= 20 and refused >= 40

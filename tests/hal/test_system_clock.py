@@ -700,3 +700,66 @@ def test_a_bus_that_is_bad_while_the_time_is_set_leaves_the_signed_time() -> Non
     backed.bench.bus_fault("reader_bus", "garbage", False)
     backed.health()
     assert backed.chip.wall_s() == backed.clock.wall_s()
+
+
+# What certificates are judged by.
+
+
+def test_certificates_are_judged_by_what_is_supposed_until_the_time_is_signed() -> None:
+    wired = Wired()
+    wired.boot()
+    wired.clock.raise_floor(NOON)
+    assert wired.clock.certificate_s() == NOON
+    assert wired.clock.suppose(LATER) is True  # for the next start would wake with it
+    assert (wired.clock.certificate_s(), wired.clock.wall_s(), wired.clock.trust) == (LATER, NOON, TRUST_FLOOR)
+    assert wired.rtc().datetime()[:3] == (2033, 5, 18)  # by which Mbed TLS judges
+    wired.clock.set_wall(NOON + HOUR_S)
+    assert wired.clock.certificate_s() == wired.clock.wall_s() == NOON + HOUR_S
+    assert wired.rtc().datetime()[:3] == (2025, 6, 15)
+    assert wired.clock.suppose(LATER) is False
+    assert wired.clock.certificate_s() == NOON + HOUR_S
+
+
+def test_supposing_nothing_goes_back_to_the_time_of_day() -> None:
+    wired = Wired()
+    wired.boot()
+    wired.clock.raise_floor(NOON)
+    wired.clock.suppose(LATER)
+    assert wired.clock.suppose(0) is False
+    assert wired.clock.certificate_s() == NOON
+
+
+def test_what_is_supposed_never_goes_to_an_rtc_that_keeps_the_time() -> None:
+    backed = Backed()
+    own = backed.machine.RTC()
+    backed.clock = SystemClock(backed.time, backed.rtc(), backed.time.sleep_ms, own)
+    backed.bring_up(backed.clock)
+    assert backed.clock.suppose(LATER) is False
+    assert backed.chip.wall_s() == NOON and own.datetime()[:3] == (2033, 5, 18)
+    assert backed.judged() == (HEALTH_SUCCESS, "")  # it is no jump
+
+
+def test_what_a_clock_woke_with_can_be_distrusted_and_only_that() -> None:
+    wired = Wired()
+    wired.bench.set_rtc(LATER)
+    wired.boot()
+    wired.clock.distrust()
+    assert (wired.clock.trust, wired.clock.wall_s()) == (TRUST_NONE, 0)
+    wired.clock.raise_floor(NOON)
+    assert (wired.clock.trust, wired.clock.wall_s()) == (TRUST_FLOOR, NOON)
+    wired.clock.set_wall(LATER)
+    wired.clock.distrust()  # a signed source has given it
+    assert (wired.clock.trust, wired.clock.wall_s()) == (TRUST_SET, LATER)
+    backed = Backed()
+    backed.clock.distrust()  # nothing supposed is ever in it
+    assert (backed.clock.trust, backed.clock.wall_s()) == (TRUST_SET, NOON)
+
+
+def test_a_fresh_answer_is_right_even_below_the_floor() -> None:
+    wired = Wired()
+    wired.boot()
+    wired.clock.raise_floor(LATER)
+    wired.clock.set_wall(NOON, is_fresh=True)
+    assert (wired.clock.trust, wired.clock.wall_s(), wired.clock.is_signed) == (TRUST_SET, NOON, True)
+    wired.clock.raise_floor(NOON - HOUR_S)
+    assert wired.clock.trust == TRUST_SET

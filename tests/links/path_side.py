@@ -79,6 +79,7 @@ class Side:
         Terminal.count_boot(store)
         terminal = Terminal(hal, store, Identity.load(store), self.lines.append)
         rollback = Rollback(store, hal.secure_element, self.lines.append)
+        terminal.suppose_time(terminal.floor_s)  # as a terminal that has started does
         agent = Agent(hal, self.link_class, self.lines.append, None, None)
         courier = Courier(
             terminal,

@@ -38,6 +38,9 @@ class TestClock:
     def monotonic_ms(self) -> int:
         return time.monotonic_ns() // 1_000_000
 
+    def certificate_s(self) -> int:
+        return int(time.time())
+
     async def sleep_ms(self, duration_ms: int) -> None:
         await asyncio.sleep(duration_ms / 1000)
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from firmware_agent.messages.inbound import REFUSALS, Judge
 from firmware_agent.messages.schema import KINDS
-from hal.clock import TRUST_NONE
+from hal.clock import TRUST_SET
 from hal.drivers.p256 import P256
 from tools.build_wire_format import (
     DOCUMENT,
@@ -79,7 +79,7 @@ def test_every_field_of_every_kind_is_in_the_document() -> None:
 def test_the_example_is_accepted_by_the_terminal_it_is_for() -> None:
     judge = Judge(VerifyingElement(), "acq1", "T0000001", [PUBLIC_KEY])  # type: ignore[arg-type]  # all that the judge uses
     highest = example_claims().sequence - 1
-    verdict = asyncio.run(judge.judge(EXAMPLE_TOPIC, example_in_the_document(), highest, 0, TRUST_NONE))
+    verdict = asyncio.run(judge.judge(EXAMPLE_TOPIC, example_in_the_document(), highest, example_claims().issued_at, TRUST_SET))
     assert verdict.refusal == ""
     assert verdict.claims is not None and verdict.claims.body == example_claims().body
 

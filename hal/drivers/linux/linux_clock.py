@@ -8,8 +8,7 @@ Who is right is as docs/decisions/0008-clock.md has it, with the machine's own c
 * When the machine's clock moves otherwise than time goes by, somebody has set it: `jumped`. That the network sets it right is no jump.
 * The real-time clock itself is looked at, too: whether its battery has kept the time, and whether it runs.
 
-TLS libraries judge certificates by the machine's clock, not by this one. Where the former is wrong and a signed time has set the latter, a
-connection fails for a certificate that is said to have expired, or not to be valid yet.
+Certificates are judged by this clock, and not by the machine's (firmware_agent/links/tcp_cpython.py).
 """
 
 import asyncio
@@ -142,6 +141,7 @@ class LinuxClock(SystemClock):
     def __init__(self, machine: "Machine | None" = None, sleep_ms: "Callable[[int], Awaitable[None]]" = sleep_ms) -> None:
         self._machine = machine or Machine()
         super().__init__(self._machine, _TimeOfDay(self._machine), sleep_ms)
+        self._tls_rtc = None
         self._was_synchronised = False
 
     def _judge(self) -> None:
