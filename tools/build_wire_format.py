@@ -361,7 +361,9 @@ def _receipts() -> Iterator[str]:
         f"""Each message that arrives on one of the terminal's topics is answered by a receipt. Its `result` is `{RESULT_GOOD}`, or
         the ISO 20022 TerminalManagementActionResult of the refusal. A message that was refused changed nothing. A message that
         arrives again after it was accepted is answered with `replayed`; `of` names it, and `highest` tells that it was taken
-        before. What was refused as `not_kept` is worth sending anew, as a new message, after the event `storage_works`. Of a flood of
+        before. What was refused as `not_kept` is worth sending anew, as a new message, after the event `storage_works`; what was refused
+        as `time_unknown`, `from_the_future` or `set_back`, or as `expired` before its time, once the terminal has accepted the answer
+        to its inquiry, which it makes by itself. Of a flood of
         refused messages only the first {RECEIPTS} get a receipt, and then one in {RECEIPT_MS // 1000} s; the others are told by the event
         `messages_refused`. Messages with the acquirer's signature, and those without it, are counted apart."""
     )

@@ -14,7 +14,7 @@ from host_sim.acquirer.codec import Refused, Verifier
 # Where an order stands.
 WAITING = "waiting"
 IN_FLIGHT = "in_flight"  # sent, and its receipt not yet there; one at a time for each terminal
-HELD = "held"  # the terminal could not keep it; sent anew when its storage works again
+HELD = "held"  # the terminal cannot take it yet: it has to be answered first, or its storage has to work again
 DONE = "done"
 
 PASSING = ("answer", "audited")  # kinds that a held order does not hold up: a terminal takes the first without keeping it
@@ -63,14 +63,17 @@ def due(orders: Sequence[T]) -> T | None:
     return None
 
 
+UNTIL_ANSWERED = ("time_unknown", "from_the_future", "set_back")  # refusals that end when the terminal's inquiry is answered
+
+
 def after_receipt(refusal: str, *, expired: bool, sent_anew: bool, storage_works: bool) -> str:
     """Where an order stands after its receipt: DONE, HELD, or WAITING to be sent anew with a fresh sequence and expiry.
 
     expired: by the acquirer's clock; sent_anew: once already for the terminal's clock; storage_works: the terminal said so since.
     """
-    if refusal == "expired" and not expired and not sent_anew:
-        return WAITING
-    if refusal == "set_back":
+    if refusal == "expired" and not expired:
+        return HELD if sent_anew else WAITING
+    if refusal in UNTIL_ANSWERED:
         return HELD  # until the terminal has taken an answer, or connects again
     if refusal == "not_kept":
         return WAITING if storage_works else HELD
