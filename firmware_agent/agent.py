@@ -164,7 +164,7 @@ class Agent:
         tasks.append(self._keep_going(lambda: self._keep_time(terminal, trial)))
         if not guard.link_failed:
             tasks.extend([self._keep_going(courier.run), self._keep_going(Timekeeper(terminal, courier, path).run)])
-            tasks.append(self._keep_going(lambda: self._keep_house(terminal, rollback, counter, path)))
+            tasks.append(self._keep_going(lambda: self._keep_house(terminal, counter)))
         await asyncio.gather(*tasks)
 
     def _counter(
@@ -292,7 +292,7 @@ class Agent:
                 self._log("failed %s" % error)
             await self._hal.clock.sleep_ms(RESTART_MS)
 
-    async def _keep_house(self, terminal: Terminal, rollback: Rollback, counter: "Counter | SafeMode", path: Path) -> None:
+    async def _keep_house(self, terminal: Terminal, counter: "Counter | SafeMode") -> None:
         """What is due from time to time, and what the state says must go on after a restart."""
         renewals = Renewals(terminal)
         while True:
@@ -307,7 +307,6 @@ class Agent:
                 counter.ask_self_test(DAILY)
             if terminal.store.get(KEY_REPLACEMENT) is not None:
                 await self._leave(terminal)
-            await rollback.look(terminal, path)
             await self._hal.clock.sleep_ms(HOUSEKEEPING_MS)
             await join(self._hal, self._log)
 

@@ -3,10 +3,9 @@
 The secure element has a counter that nothing sets back. Each start, and each message of the acquirer that is obeyed, notes in the store the
 value that it is about to give the counter, and raises it then. So a power cut leaves the store level with the counter or ahead of it, and
 one that is behind is an older copy. From then on, whatever the power does, nothing of the acquirer's is obeyed until he has answered an
-inquiry of this start: the sequence of his answer is above all that he has ever sent.
+inquiry of this start, which each start makes (messages/timekeeper.py): the sequence of his answer is above all that he has ever sent.
 """
 
-from firmware_agent.links.link import LinkError
 from firmware_agent.messages.cbor import decode, encode
 from firmware_agent.terminal import Terminal
 from hal.errors import DeviceError
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from firmware_agent.links.path import Path
     from firmware_agent.messages.schema import Claims
     from firmware_agent.store import Store
     from hal.secure_element import SecureElement
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
 KEY_COUNT = "element_count"  # what the counter is, or was about to be
 KEY_SET_BACK = "set_back"  # by how much; is there until the acquirer has answered
 REFUSAL = "set_back"
-ASK_AGAIN_MS = 60000
 UNCOUNTED_STARTS = 1000  # in which the element may have failed: the sequences of those were used, too
 
 
@@ -36,7 +33,6 @@ class Rollback:
         self._element: Any = element  # whose level says whether it can count
         self._log = log
         self._counted = -1  # the counter as it was read or raised last; -1: there is none
-        self._ask_at_ms = 0
 
     async def count_boot(self) -> None:
         """The first thing that a boot does: count it, in the store and in the element, and see whether the two agree."""
@@ -68,17 +64,6 @@ class Rollback:
         record = self._store.get(KEY_SET_BACK)
         if record is not None:
             terminal.send("event", {"name": "storage_rolled_back", "detail": "by %d" % int(decode(record))})
-
-    async def look(self, terminal: Terminal, path: "Path") -> None:
-        """To be called often: puts the question, once a minute, whose answer ends it. path: to the acquirer."""
-        now_ms = terminal.hal.clock.monotonic_ms()
-        if not self.is_set_back or not terminal.online or now_ms < self._ask_at_ms:
-            return
-        self._ask_at_ms = now_ms + ASK_AGAIN_MS
-        try:
-            await path.inquire()
-        except LinkError as error:
-            self._log("failed %s" % error)
 
     def refusal(self, is_fresh: bool) -> str:
         """Why a message that was accepted is refused all the same, '' where it is not. is_fresh: it answers an inquiry of this start."""

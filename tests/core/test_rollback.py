@@ -3,11 +3,10 @@
 import asyncio
 
 from firmware_agent.identity.identity import Identity
-from firmware_agent.links.link import LinkError
 from firmware_agent.messages.inbound import is_fresh
 from firmware_agent.messages.outbox import KEY_BOOT_COUNT
 from firmware_agent.messages.schema import Claims, kind_named
-from firmware_agent.rollback import ASK_AGAIN_MS, KEY_COUNT, KEY_SET_BACK, REFUSAL, Rollback
+from firmware_agent.rollback import KEY_COUNT, REFUSAL, Rollback
 from firmware_agent.store import Store
 from firmware_agent.terminal import Terminal
 from hal.errors import E_FAILURE, DeviceError
@@ -35,21 +34,6 @@ class Counter:
         return self.at
 
 
-class WayToAcquirer:
-    """path: what Rollback asks of it."""
-
-    asked = NONCE
-
-    def __init__(self, error=None):
-        self.inquiries = 0
-        self._error = error
-
-    async def inquire(self):
-        self.inquiries += 1
-        if self._error is not None:
-            raise self._error
-
-
 class Boot:
     """A start of the agent, as far as this goes. counter: None for an element without one."""
 
@@ -66,11 +50,10 @@ class Boot:
         self.terminal = Terminal(hal, self.store, Identity.load(self.store), self.lines.append)
         self.terminal.booted()
         self.rollback.tell(self.terminal)
-        self.path = WayToAcquirer()
 
     def take(self, message):
         """As the agent does: refused, or written and counted. Gives the refusal."""
-        refusal = self.rollback.refusal(is_fresh(message, self.path.asked))
+        refusal = self.rollback.refusal(is_fresh(message, NONCE))
         if not refusal:
             self.terminal.apply([], [], self.rollback.writes(message) + [("done", b"")])
             asyncio.run(self.rollback.written(message))
@@ -233,23 +216,3 @@ def test_a_memory_that_refuses_to_be_written_does_not_fall_behind():
     assert boot.store.is_held(KEY_BOOT_COUNT) and counter.at == 1
     flash.broken = False
     assert not Boot(flash, counter).rollback.is_set_back
-
-
-def test_the_question_is_put_when_online_and_once_a_minute_whatever_becomes_of_it():
-    flash, counter = new_flash(), Counter(3)
-    boot = Boot(flash, counter)
-    now_ms = [0]
-    boot.terminal.hal.clock.monotonic_ms = lambda: now_ms[0]
-
-    def asked(path, after_ms):
-        now_ms[0] += after_ms
-        asyncio.run(boot.rollback.look(boot.terminal, path))
-        return path.inquiries
-
-    for path in (boot.path, WayToAcquirer(LinkError("E_OFFLINE", "lost"))):
-        boot.terminal.online = False
-        assert asked(path, ASK_AGAIN_MS) == 0
-        boot.terminal.online = True
-        assert asked(path, 0) == 1 and asked(path, ASK_AGAIN_MS - 1) == 1 and asked(path, 1) == 2
-    assert boot.take(answer()) == "" and boot.store.get(KEY_SET_BACK) is None
-    assert asked(boot.path, ASK_AGAIN_MS) == 2
