@@ -6,7 +6,7 @@ from firmware_agent.notices import HOUR_S
 from firmware_agent.screens.page import Page
 from firmware_agent.state.machine import PROBATION
 from firmware_agent.state.reasons import ACTOR_HOST
-from hal.clock import TRUST_NONE, TRUST_SET
+from hal.clock import TRUST_SET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def idle_page(texts: "Texts", terminal: "Terminal", settings: "Settings") -> Pag
     ]
     if not terminal.online:
         lines.append(texts.get("warning.certificate_date" if terminal.link_cause == CAUSE_DATE else "link.offline_hint"))
-    if terminal.hal.clock.trust == TRUST_NONE:
+    if terminal.hal.clock.trust != TRUST_SET:
         lines.append(texts.get("warning.clock"))
     lines.extend(storage_lines(texts, terminal) or maintenance_lines(texts, terminal, settings))  # there is room for one of them
     if terminal.state.mode == PROBATION and terminal.state.probation_until:

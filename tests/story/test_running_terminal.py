@@ -115,12 +115,20 @@ def test_a_terminal_without_wifi_boots_tests_itself_and_delivers_when_it_is_back
 def test_a_terminal_that_wakes_in_1970_says_so_and_is_set_by_the_acquirers_signed_time(runtime: str) -> None:
     async def scenario() -> None:
         async with world(runtime) as story:
+            lines = story.terminal.lines
             story.terminal.breakable["clock"].fault("lost")
+            story.acquirer.hang(True)  # nobody tells the time yet
             story.terminal.power_on()
             await until(lambda: any("time lost" in line for line in story.terminal.screen()), "what the self-test found")
             story.terminal.bench.chips["keypad"].tap("1")  # type: ignore[attr-defined]
             await until(lambda: any("The clock is not set" in line for line in story.terminal.screen()), "the warning")
-            await until(lambda: bool(story.account.reports), "a report: certificates are judged by the TLS library's own clock here")
+            await until(lambda: "link online" in lines, "a connection")
+            where, message = await story.acquirer.signed("order", TERMINAL, {"action": "suspend", "reason": "violation"})
+            await story.acquirer.publish(where, message)
+            await until(lambda: any(line.startswith("refused: time_unknown") for line in lines), "the refusal")
+            story.acquirer.hang(False)
+            await until(lambda: "time signed" in lines, "the answer")
+            await until(lambda: bool(story.account.reports), "a report")
             name = await story.acquirer.order(TERMINAL, action="self_test")
             await story.acquirer.receipt_of(TERMINAL, name, LIMIT_S)
             await until(lambda: len(story.account.reports) == 2, "the ordered self-test")
