@@ -2,7 +2,6 @@
 
 import errno
 
-from firmware_agent.flows.examiner import Examiner
 from firmware_agent.selftest import examination
 from firmware_agent.selftest.engine import run_phase
 from firmware_agent.selftest.examination import (
@@ -19,7 +18,6 @@ from firmware_agent.selftest.examination import (
 from firmware_agent.selftest.phases import ABORTED, ERROR, FAIL, PASS, SKIP, TIMEOUT
 from firmware_agent.selftest.plans import phase_named
 from firmware_agent.selftest.subject import Subject
-from firmware_agent.texts import load
 from hal.device import HEALTH_FAIL, Device, Health
 from hal.errors import (
     E_EXTENDED,
@@ -461,69 +459,6 @@ def test_a_tone_decides_by_whether_it_was_heard():
 def test_a_sounder_that_cannot_be_driven():
     assert ended("sounder.tone", Sounder(DeviceError(E_FAILURE, "sounder")), [1, 1]) == (ERROR, "check_failed")
     assert ended("sounder.tone", Sounder(DeviceError(E_FAILURE, "sounder", cause="no_answer")), [1, 1]) == (FAIL, "no_answer")
-
-
-# The person at the terminal's own keypad and display.
-
-
-class Ui:
-    """Presses `key` on each page, or nothing."""
-
-    def __init__(self, key):
-        self.texts = load("en")
-        self.key = key
-        self.shown = []
-
-    def show(self, page):
-        self.shown.append(page)
-
-    async def ask(self, page, outdated, further_keys=()):
-        self.shown.append(page)
-        keys = [choice[0] for choice in page.choices] + list(further_keys)
-        return self.key if self.key in keys else ""
-
-
-def examined(key, page, **values):
-    """What the examiner makes of a key, the page shown, and the lines logged."""
-    lines = []
-    ui = Ui(key)
-    examiner = Examiner(Hal("test_board", "hardware-1", clock(), None, None), ui, lines.append)
-    return Time().run(examiner.ask(page, **values)), ui.shown[0], lines
-
-
-def test_a_question_is_answered_by_its_number_by_enter_and_by_cancel():
-    """So that one dead key keeps nobody from answering."""
-    for page, key, answer in (
-        ("sounder.heard", "1", 1),
-        ("sounder.heard", "2", 2),
-        ("sounder.heard", "enter", 1),
-        ("sounder.heard", "cancel", 2),
-        ("sounder.heard", "3", 0),
-        ("sounder.heard", "", 0),
-        ("sounder.begin", "enter", 1),
-        ("sounder.begin", "cancel", 0),
-        ("display.seen", "4", 4),
-        ("display.seen", "enter", 1),
-        ("display.seen", "cancel", 4),
-    ):
-        assert examined(key, page)[0] == answer, (page, key)
-
-
-def test_each_page_of_the_examination_has_its_words():
-    for page, answers in PAGES.items():
-        _, shown, lines = examined("1", page, keys="1 2 3")
-        assert shown.name == "exam." + page and lines == ["shows exam." + page]
-        assert shown.title and shown.lines[0] and len(shown.choices) == answers
-        assert all([label for _, label in shown.choices])
-        assert bool(shown.footer) == (answers > 0)
-
-
-def test_who_has_no_keypad_and_no_display_presses_and_sees_nothing():
-    time = Time()
-    examiner = Examiner(Hal("test_board", "hardware-1", clock(time), None, None), Ui(""), [].append)
-    assert time.run(examiner.key(700)) == "" and time.now_ms == 700
-    time.run(examiner.look(0xFF0000, 300))
-    assert time.now_ms == 1000
 
 
 def test_each_page_has_a_phase_that_shows_it():
