@@ -15,17 +15,20 @@ from pathlib import Path
 
 from firmware_agent.texts import LANGUAGES
 from host_sim import trial
+from host_sim.attack import document, run_attacks
 from host_sim.boards import boards
 from host_sim.brokers import BrokerFailure
 from host_sim.evidence_package import is_package, verify_package_and_print
 from host_sim.fault_matrix import run_matrix
 from host_sim.junit import junit_xml
 from host_sim.scenario import ScenarioError, load
+from host_sim.siege import AttackError
 from host_sim.story import BROKERS, Outcome, Story
 from host_sim.terminal import RUNTIMES, TerminalFailure, check_runtime, runtime_of
 from host_sim.verify import VerifyError, verify_and_print
 
 GOOD, FAILED, WRONG_USAGE = 0, 1, 2
+BOTH = "both"  # runtimes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,14 +65,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     faults.add_argument("--jobs", type=_count, default=4, metavar="N", help="terminals at the same time (default: %(default)s)")
     faults.add_argument("--seed", type=int, default=1, help="of all that is random (default: %(default)s)")
     faults.add_argument("--json", action="store_true", help="print one JSON document and nothing else on stdout")
+    attack = commands.add_parser("attack", help="attack a terminal and its acquirer with hostile messages", description=_attack.__doc__)
+    attack.add_argument("--board", choices=boards(), default="esp32s3_counter", help="default: %(default)s")
+    attack.add_argument("--runtime", choices=(*RUNTIMES, BOTH), default=BOTH, help="what the agent runs on (default: %(default)s)")
+    attack.add_argument("--only", default="*", metavar="PATTERN", help="attacks whose id matches, as 'terminal.forged.*' (default: all)")
+    attack.add_argument("--json", action="store_true", help="print one JSON document and nothing else on stdout")
     trial.add_commands(commands)
     options = parser.parse_args(arguments)
-    own = {"run": _run, "verify": _verify, "faults": _faults}
+    own = {"run": _run, "verify": _verify, "faults": _faults, "attack": _attack}
     try:
         if options.command in own:
             return own[options.command](options)
         return GOOD if trial.carry_out(options) else FAILED
-    except (ScenarioError, BrokerFailure, TerminalFailure, VerifyError, trial.OfficeError) as error:
+    except (ScenarioError, BrokerFailure, TerminalFailure, VerifyError, trial.OfficeError, AttackError) as error:
         print(f"reinstate: {error}", file=sys.stderr)
         return WRONG_USAGE
     except KeyboardInterrupt:
@@ -149,6 +157,26 @@ def _faults(options: argparse.Namespace) -> int:
             f"{matrix.correct} put down to the right component; {len(matrix.clean)} clean runs, {matrix.false_alarms} false alarms"
         )
     return GOOD if matrix.holds else FAILED
+
+
+def _attack(options: argparse.Namespace) -> int:
+    """Send hostile messages to a running terminal, in each runtime, and in a terminal's name to the acquirer. Exit code 1: one was not
+    refused for the reason that it has to be refused for, or something changed by it.
+    """
+    runtimes = RUNTIMES if options.runtime == BOTH else (options.runtime,)
+    for runtime in runtimes:
+        check_runtime(options.board, runtime)
+    out = sys.stderr if options.json else sys.stdout
+    results = asyncio.run(run_attacks(options.board, runtimes, options.only, lambda line: print(line, file=out, flush=True)))
+    if not results:
+        raise ScenarioError(f"no attack matches {options.only!r}")
+    failed = sum(result.failed for result in results)
+    if options.json:
+        print(json.dumps(document(results), indent=2))
+    else:
+        refused = sum(result.refused for result in results)
+        print(f"{len(results)} attacks, {refused} refused as they have to be, {failed} of these without a change")
+    return GOOD if failed == len(results) else FAILED
 
 
 def _count(text: str) -> int:

@@ -144,7 +144,7 @@ class Story:
         self._code = ""  # the activation code that was issued last
         self._notices = 0  # sent, and the number of the last
         authority = TestAuthority()
-        self._authority = authority
+        self.authority = authority
         broker_class = MosquittoBroker if broker == "mosquitto" else EmbeddedBroker
         (folder / "broker").mkdir()
         self.broker = broker_class(folder / "broker", authority, ACQUIRER)
@@ -193,22 +193,22 @@ class Story:
         """begun: ends what was begun, in the opposite order."""
         await self.broker.start()
         begun.push_async_callback(self.broker.stop)
-        uplink = self.uplink = Uplink(self.broker.port, self._authority)
+        uplink = self.uplink = Uplink(self.broker.port, self.authority)
         await uplink.start()
         begun.push_async_callback(uplink.stop)
         self.clock = await started_clock()
         (self._folder / "acquirer").mkdir()
-        element = self._acquirer_element = await software_element(self._folder / "acquirer")
+        element = self.acquirer_element = await software_element(self._folder / "acquirer")
         public_key = await element.generate_key(SLOT)
         sealing_key = SealingKey.generated()
         self.acquirer = Acquirer(
-            ACQUIRER, self._authority, element, public_key, self.clock.wall_s, self._acquirer_told, sealing_key=sealing_key
+            ACQUIRER, self.authority, element, public_key, self.clock.wall_s, self._acquirer_told, sealing_key=sealing_key
         )
         uplink.on_acquirer.append(self.acquirer.hang)
         settings = {"service_line": SETTINGS["service_line"], "language": self._language}
         self.acquirer.activations = Activations(
             self.acquirer,
-            self._authority,
+            self.authority,
             Place(BROKER_HOST, uplink.port, BROKER_NAME, settings),
             self.clock.wall_s,
             self._acquirer_told,
@@ -217,7 +217,7 @@ class Story:
         self._begun = begun
         self.terminal = self._devices["first"] = await self._new_device("terminal")
         await self.terminal.provision(
-            TERMINAL, self.acquirer, self._authority, uplink.port, SETTINGS | {"language": self._language}, PIN
+            TERMINAL, self.acquirer, self.authority, uplink.port, SETTINGS | {"language": self._language}, PIN
         )
         self.terminal.seal(await self.acquirer.firmware_manifest(self.terminal.device))
         self.acquirer.enrol(NEIGHBOUR, public_key)
@@ -241,8 +241,8 @@ class Story:
         return {**self.terminal.breakable, "uplink": self.uplink}
 
     def _acquirer_link(self) -> MqttPahoLink:
-        credential = self._authority.client(ACQUIRER)
-        tls = Tls(self._authority.certificate_der, credential.certificate_der, credential.private_key_der, "localhost")
+        credential = self.authority.client(ACQUIRER)
+        tls = Tls(self.authority.certificate_der, credential.certificate_der, credential.private_key_der, "localhost")
         return MqttPahoLink(LinkSettings("127.0.0.1", self.broker.port, ACQUIRER, 30, tls), self.clock)
 
     # Telling.
@@ -293,7 +293,7 @@ class Story:
             if isinstance(device, Microcontroller):
                 device.bench.unique_id = SECOND_ID
             settings = {name: SETTINGS[name] for name in ("ssid", "password")} | {"language": self._language}
-            await device.leave_factory(self.acquirer, self._authority, self.uplink.port, settings)
+            await device.leave_factory(self.acquirer, self.authority, self.uplink.port, settings)
             device.seal(await self.acquirer.firmware_manifest(device.device))
         self.terminal = self._devices[which]
         self._tell("person", f"turns to the {which} device")
@@ -357,7 +357,7 @@ class Story:
 
     async def _badge(self, kind: str) -> Card:
         """The technician's badge as the acquirer issued it, or what is wrong with it by its kind."""
-        element, key = self._acquirer_element, self.acquirer.public_key
+        element, key = self.acquirer_element, self.acquirer.public_key
         if kind == "badge_of_other":
             folder = self._folder / "other"
             folder.mkdir(exist_ok=True)
@@ -453,7 +453,7 @@ class Story:
             folder = self._folder / "attacker"
             folder.mkdir(exist_ok=True)
             element = await software_element(folder)
-            forger = Acquirer(ACQUIRER, self._authority, element, await element.generate_key(SLOT), self.clock.wall_s)
+            forger = Acquirer(ACQUIRER, self.authority, element, await element.generate_key(SLOT), self.clock.wall_s)
             forger.enrol(TERMINAL, b"")
             return await forger.signed("order", TERMINAL, order, sequence=self.account.sequence + 1)
         if kind == "other_terminal":
