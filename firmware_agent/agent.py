@@ -47,7 +47,6 @@ from firmware_agent.state.reasons import ACTOR_POI
 from firmware_agent.store import Store, StoreError
 from firmware_agent.terminal import KEY_HIGHEST, Terminal
 from firmware_agent.texts import load
-from hal.clock import TRUST_SET
 from hal.device import HEALTH_FAIL, HEALTH_NOT_RUN, HEALTH_SUCCESS, Health
 from hal.errors import E_FAILURE, DeviceError
 from hal.hal import KINDS
@@ -373,7 +372,6 @@ class Agent:
             self._refuse(terminal, verdict, message)
             return
         if time_taken:
-            effect.redraw = effect.redraw or clock.trust != TRUST_SET
             clock.set_wall(claims.issued_at, is_answer)
         what = [claims.kind.name, claims.text("action") or claims.text("status"), claims.text("reason")]
         self._log("accepted %d: %s" % (claims.sequence, " ".join(what).strip()))

@@ -7,7 +7,7 @@ import os
 
 from firmware_agent import VERSION
 from firmware_agent.evidence import Damage, Evidence, of_state
-from firmware_agent.identity.certificate import CertificateError, validity
+from firmware_agent.identity.certificate import issued_s
 from firmware_agent.messages.cbor import CborError, decode, encode
 from firmware_agent.messages.cose import key_id, sign
 from firmware_agent.messages.events import Events
@@ -116,13 +116,7 @@ class Terminal:
     @property
     def floor_s(self) -> int:
         """It is later than that, Unix seconds: the last time known, or when this terminal's certificate for TLS was made; 0: not known."""
-        known_s = _number(self.store, KEY_WALL)
-        if known_s:
-            return known_s
-        try:
-            return validity(self.identity.transport_certificate)[0]
-        except CertificateError:
-            return 0
+        return _number(self.store, KEY_WALL) or issued_s(self.identity.transport_certificate)
 
     def apply(
         self,

@@ -778,6 +778,7 @@ def _credentials() -> Iterator[AnAttack]:
         """Certificates of the right authority, and the right name, for keys of the attacker's."""
 
         async def play(siege: TerminalSiege) -> None:
+            await timed(siege)
             if pending:
                 await applied(siege)
             key = siege.stranger.public_key
@@ -786,6 +787,19 @@ def _credentials() -> Iterator[AnAttack]:
             await siege.publish(*await siege.signed("credentials", body))
 
         return play
+
+    async def timed(siege: TerminalSiege) -> None:
+        """The attacks before left it without the time."""
+        if siege.knows_no_time:
+            siege.knows_no_time = False
+            if not await siege.serves():
+                raise AttackError("the terminal that lost the time obeys nothing though it was told")
+            siege.begin()
+
+    async def no_certificates(siege: TerminalSiege) -> None:
+        await timed(siege)
+        body = {"application": 1, "certificate": b"\x30\x00", "transport_certificate": b""}
+        await siege.publish(*await siege.signed("credentials", body))
 
     async def applied(siege: TerminalSiege) -> None:
         """By the acquirer's order the terminal has applied for new certificates, and he is slow to answer."""
@@ -799,11 +813,7 @@ def _credentials() -> Iterator[AnAttack]:
     yield Attack("terminal.credentials.nobody_asked", "unknown_action", answer(1, False))
     yield Attack("terminal.credentials.for_the_attacker's_key", "unknown_action", answer(1, True))
     yield Attack("terminal.credentials.of_another_application", "unknown_action", answer(2, True))
-    yield Attack(
-        "terminal.credentials.no_certificates",
-        "unknown_action",
-        _says("credentials", {"application": 1, "certificate": b"\x30\x00", "transport_certificate": b""}),
-    )
+    yield Attack("terminal.credentials.no_certificates", "unknown_action", no_certificates)
 
 
 def _notices() -> Iterator[AnAttack]:

@@ -7,6 +7,7 @@ here nothing has changed; then all that changes is one write.
 
 import asyncio
 
+from firmware_agent.identity.certificate import issued_s
 from firmware_agent.identity.enrolment import SLOT, Credentials, EnrolmentError, take, waiting_request
 from firmware_agent.identity.identity import KEY_REPLACEMENT, Identity
 from firmware_agent.identity.tries import Tries
@@ -14,13 +15,13 @@ from firmware_agent.links.access import joined
 from firmware_agent.links.link import LinkError
 from firmware_agent.messages.cbor import decode, encode
 from firmware_agent.messages.cose import key_id, sign
-from firmware_agent.messages.inbound import Judge
+from firmware_agent.messages.inbound import OF_TIME, Judge
 from firmware_agent.messages.outbox import KEY_BOOT_COUNT, SEQUENCES
 from firmware_agent.messages.schema import Claims, kind_named, topic
 from firmware_agent.messages.sealed import SealError, seal
 from firmware_agent.store import StoreError
 from firmware_agent.terminal import KEY_HIGHEST, KEY_WALL
-from hal.clock import TRUST_NONE
+from hal.clock import TRUST_NONE, TRUST_SET
 from hal.errors import DeviceError
 
 TYPE_CHECKING = False
@@ -109,6 +110,8 @@ class Activation:
             raise ActivationError("too_many_tries")
         await self._wait_for_network()
         where, message = await self._message(code)
+        if self._hal.clock.trust != TRUST_SET:
+            self._hal.clock.suppose(issued_s(self.factory.transport_certificate))
         try:
             await self._exchange(await self._make_link(self.factory), where, message)
         except LinkError as error:
@@ -203,13 +206,13 @@ class Activation:
             return
         verdict = await self._judge.judge(message.topic, message.payload, 0, clock.wall_s(), clock.trust)
         claims = verdict.claims
-        if verdict.refusal or claims is None:
+        # It answers, by its number and the keys in it, what was asked just now: no clock knows better.
+        if verdict.refusal not in ("",) + OF_TIME or claims is None:
             self._log("refused: %s on %s" % (verdict.refusal, message.topic))
             return
         if claims.number("application") != self._number():
             self._log("ignored an answer to activation %d" % claims.number("application"))
             return
-        is_news = claims.issued_at > self._wall_s()
         if claims.kind.name == "status":
             self._store.put_all([self.tries.failed(self.tries.failures)])  # the delay counts from the answer
             code = claims.text("status")
@@ -218,9 +221,8 @@ class Activation:
             self.tries.forgotten(),
             (KEY_REPLACEMENT, None),
             (KEY_HIGHEST, encode(claims.sequence)),
+            (KEY_WALL, encode(claims.issued_at)),
         ]
-        if is_news:
-            further.append((KEY_WALL, encode(claims.issued_at)))
         try:
             credentials = Credentials.decoded(claims.octets("grant"))
             credentials.certificate = claims.octets("certificate")
@@ -230,5 +232,4 @@ class Activation:
             self._outcome = await take(self._hal, self._store, credentials, further)
         except EnrolmentError as error:
             raise ActivationError("bad_answer", str(error))
-        if is_news:
-            clock.set_wall(claims.issued_at)
+        clock.set_wall(claims.issued_at, True)

@@ -44,6 +44,14 @@ def validity(certificate: bytes) -> "tuple[int, int]":
     return not_before, not_after
 
 
+def issued_s(certificate: bytes) -> int:
+    """When a DER certificate was made, Unix seconds: it is later than that; 0 for one that cannot be read."""
+    try:
+        return validity(certificate)[0]
+    except CertificateError:
+        return 0
+
+
 def _body_after_issuer(der: memoryview) -> "tuple[int, int]":
     """Where in the certificate's body the validity begins, and where the body ends."""
     if der[: len(PEM)] == PEM:
