@@ -54,9 +54,6 @@ REFUSALS = {
 }
 
 
-OF_TIME = ("expired", "time_unknown", "from_the_future")  # what is refused for the clock alone: all else was found good before
-
-
 class Verdict:
     """claims: the message, None when it was refused before it could be read; refusal: '' when accepted, else a key of REFUSALS;
     authentic: the signature is the acquirer's over this very topic; digest: names the message in the receipt; signed_by: kid of the
