@@ -159,6 +159,10 @@ class TestAuthority:
         point = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + public_key)
         return Credential(self._client_certificate(common_name, point, days), None)
 
+    def for_new_keys(self, request_der: bytes, transport_key: bytes, terminal: str) -> tuple[Credential, Credential]:
+        """Certificates for a terminal's signing key, by PKCS#10 request, and for its key for TLS, x || y. Raises ValueError."""
+        return self.client_from_request(request_der, terminal), self.client(terminal, transport_key)
+
     def client_from_request(self, request_der: bytes, common_name: str, days: int = 30) -> Credential:
         """A client certificate for the key of a PKCS#10 request; the name is ours to give, not the request's.
 

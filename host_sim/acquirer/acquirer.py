@@ -126,8 +126,7 @@ class Acquirer:
         """
         asked = Request.decoded(request)
         try:
-            certificate = self._authority.client_from_request(asked.request, terminal)
-            transport = self._authority.client(terminal, asked.transport_key)
+            certificate, transport = self._authority.for_new_keys(asked.request, asked.transport_key, terminal)
         except ValueError as error:
             raise EnrolmentError(f"the request cannot be granted: {error}") from error
         self.enrol(terminal, _raw_key(certificate))
@@ -371,8 +370,8 @@ class Acquirer:
         if taken.refusal:
             return
         try:
-            certificate = self._authority.client_from_request(claims.octets("request"), entry.terminal)
-            transport = self._authority.client(entry.terminal, claims.octets("transport_key"))
+            keys = claims.octets("request"), claims.octets("transport_key")
+            certificate, transport = self._authority.for_new_keys(*keys, entry.terminal)
         except ValueError as error:
             taken.refusal = f"request: {error}"
             return

@@ -241,8 +241,8 @@ class Activations:
             if self._authority.revoke(terminal):
                 await self._revoked()
             self._told(f"{terminal}: the device before is revoked")
-        certificate = self._authority.client_from_request(claims.octets("request"), terminal)
-        transport = self._authority.client(terminal, claims.octets("transport_key"))
+        keys = claims.octets("request"), claims.octets("transport_key")
+        certificate, transport = self._authority.for_new_keys(*keys, terminal)
         place = self._place
         granted = Credentials(
             terminal,

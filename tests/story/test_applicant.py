@@ -6,25 +6,17 @@ import asyncio
 
 import pytest
 
-from firmware_agent.links.link import Message
 from host_sim.scenario import Step
 from host_sim.story import SETTINGS, TERMINAL
 from host_sim.terminal import RUNTIMES
-from tests.story.world import until, world
+from tests.story.world import heard_by, until, world
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_the_acquirer_alone_learns_who_applies(runtime: str) -> None:
     async def scenario() -> None:
         async with world(runtime) as story:
-            heard: list[Message] = []
-            handle = story.acquirer.handle
-
-            async def record(message: Message) -> None:
-                heard.append(message)
-                await handle(message)
-
-            story.acquirer.handle = record  # type: ignore[method-assign]
+            heard = heard_by(story)
 
             async def do(verb: str, argument: str) -> None:
                 await story._do(Step(verb, argument, 0))

@@ -12,26 +12,18 @@ from pycose.keys import EC2Key
 from pycose.keys.curves import P256
 from pycose.messages import Sign1Message
 
-from firmware_agent.links.link import Message
 from firmware_agent.selftest.report import from_list
 from host_sim.story import TERMINAL, Story
 from host_sim.terminal import RUNTIMES
 from tests.messages.esp256 import Esp256
-from tests.story.world import LIMIT_S, until, world
+from tests.story.world import LIMIT_S, heard_by, until, world
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_what_the_running_agent_sends_is_verified_by_an_independent_implementation(runtime: str) -> None:
     async def scenario() -> None:
         async with world(runtime) as story:
-            heard: list[Message] = []
-            handle = story.acquirer.handle
-
-            async def record(message: Message) -> None:
-                heard.append(message)
-                await handle(message)
-
-            story.acquirer.handle = record  # type: ignore[method-assign]
+            heard = heard_by(story)
             story.terminal.power_on()
             await until(lambda: len(story.account.reports) == 1 and bool(story.account.state), "a report and a state")
             public_key = story.account.public_key

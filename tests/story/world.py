@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+from firmware_agent.links.link import Message
 from host_sim.scenario import Scenario
 from host_sim.story import Story
 
@@ -31,6 +32,19 @@ async def world(runtime: str, broker: str = "embedded", language: str = "en") ->
         )
         async with story.world():
             yield story
+
+
+def heard_by(story: Story) -> list[Message]:
+    """What terminals send to the acquirer from now on; it grows."""
+    heard: list[Message] = []
+    handle = story.acquirer.handle
+
+    async def record(message: Message) -> None:
+        heard.append(message)
+        await handle(message)
+
+    story.acquirer.handle = record  # type: ignore[method-assign]
+    return heard
 
 
 async def until(holds: Callable[[], bool], what: str) -> None:
