@@ -177,9 +177,7 @@ class Evidence:
             self.damage = damage
         return damage
 
-    def changes(
-        self, facts: "list[list[object]]", boot_count: int, wall_s: int, refused: bool = False
-    ) -> "list[tuple[str, bytes | None]]":
+    def changes(self, facts: "list[list[object]]", boot_count: int, wall_s: int, refused: bool = False) -> "list[tuple[str, bytes | None]]":
         """What to write to the store, together with what the facts tell of; `written` is to be called when it was. Without facts: nothing.
         A fact `broken` is the first. refused: the store has just refused this, so it will wait in memory, where there is not room for all.
         """

@@ -102,9 +102,7 @@ class _LastWords:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(
-        self, kind: "type[BaseException] | None", error: "BaseException | None", traceback: "TracebackType | None"
-    ) -> None:
+    def __exit__(self, kind: "type[BaseException] | None", error: "BaseException | None", traceback: "TracebackType | None") -> None:
         if isinstance(error, Exception):
             what = "%s %s" % (type(error).__name__, place_of(error))
             self._log("crash " + what)

@@ -198,9 +198,7 @@ class Terminal:
             if body is not None:
                 self.send("audit", body)
 
-    def _queued(
-        self, messages: "list[tuple[str, dict[str, object]]]", noted: "list[list[object]]"
-    ) -> "list[tuple[str, bytes | None]]":
+    def _queued(self, messages: "list[tuple[str, dict[str, object]]]", noted: "list[list[object]]") -> "list[tuple[str, bytes | None]]":
         """What to write to queue the messages; what they are to the evidence log is added to `noted`."""
         outgoing, waiting = self._events.sort(messages, self.wall_s, self.online)
         noted.extend(self.evidence.of_messages(messages))

@@ -47,9 +47,7 @@ if TYPE_CHECKING:
         def draw_row(self, row: int, text: str, ink: int, paper: int) -> None: ...
 
 
-def check_bitmap(
-    display: "Display", x_px: int, y_px: int, width_px: int, height_px: int, bits: "bytes | bytearray | memoryview"
-) -> int:
+def check_bitmap(display: "Display", x_px: int, y_px: int, width_px: int, height_px: int, bits: "bytes | bytearray | memoryview") -> int:
     """For drivers: what draw_bitmap is given keeps to the contract. Gives the bytes of a row. Raises DeviceError E_ILLEGAL."""
     row_bytes = width_px // 8
     if (x_px | width_px) & 7 or min(x_px, y_px) < 0 or min(width_px, height_px) <= 0:

@@ -11,9 +11,7 @@ that this one does, 'no_answer', or 'partial_status' when it answers only some.
 
 from hal.contract import Contract
 
-CONTRACT = Contract(
-    "printer", {1: ("columns", "print_text", "feed"), 2: ("width_dots", "print_bitmap"), 3: ("cut", "status")}
-)
+CONTRACT = Contract("printer", {1: ("columns", "print_text", "feed"), 2: ("width_dots", "print_bitmap"), 3: ("cut", "status")})
 
 
 class PrinterStatus:

@@ -132,9 +132,7 @@ class Bench:
     the wires. Raises ValueError for a part that has no model.
     """
 
-    def __init__(
-        self, board: dict[str, Any], now_ms: Callable[[], int] | None = None, wiring: Mapping[str, Wire] | None = None
-    ) -> None:
+    def __init__(self, board: dict[str, Any], now_ms: Callable[[], int] | None = None, wiring: Mapping[str, Wire] | None = None) -> None:
         self._now_ms = now_ms or (lambda: time.monotonic_ns() // 1_000_000)
         self._skipped_ms = 0
         self.power = Power(self)

@@ -199,9 +199,7 @@ def _summary(outcome: Outcome) -> None:
     print("\n=== Summary")
     print(f"{outcome.scenario}")
     print(f"board {outcome.board}, agent on {outcome.runtime}, {len(outcome.steps)} steps in {outcome.duration_s:.1f} s")
-    print(
-        f"messages in both directions: {outcome.published} published, {outcome.verified} signatures verified, {outcome.refused} refused"
-    )
+    print(f"messages in both directions: {outcome.published} published, {outcome.verified} signatures verified, {outcome.refused} refused")
     print(f"final state: {outcome.final_state}")
     print("passed" if outcome.passed else "FAILED")
 

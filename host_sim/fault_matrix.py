@@ -102,9 +102,7 @@ def cases(story: Story) -> list[Case]:
     return found
 
 
-async def run_matrix(
-    board: str, runtime: str, only: str, clean_runs: int, jobs: int, seed: int, tell: Callable[[str], None]
-) -> Matrix:
+async def run_matrix(board: str, runtime: str, only: str, clean_runs: int, jobs: int, seed: int, tell: Callable[[str], None]) -> Matrix:
     """Run every case whose id matches `only`, and `clean_runs` runs of a sound terminal, `jobs` at a time. seed: of all that is random."""
     with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
         story = _story(board, runtime, Path(folder))

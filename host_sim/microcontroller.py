@@ -133,9 +133,7 @@ class Microcontroller(DesktopTerminal):
         port = _ProgramPort(self.bench)
         context = contextvars.copy_context()
         context.run(_PROGRAM.set, tasks)
-        main = context.run(
-            asyncio.create_task, start.start(self._platform(port), self.board.build, lambda: MqttPahoLink, self._heard)
-        )
+        main = context.run(asyncio.create_task, start.start(self._platform(port), self.board.build, lambda: MqttPahoLink, self._heard))
 
         def stop() -> None:
             port.ended = True

@@ -44,9 +44,7 @@ class Credential:
     def _private_bytes(self, encoding: serialization.Encoding) -> bytes:
         if self._private_key is None:
             return b""
-        return self._private_key.private_bytes(
-            encoding, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-        )
+        return self._private_key.private_bytes(encoding, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
 
 
 class TestAuthority:
@@ -187,9 +185,7 @@ class TestAuthority:
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         return builder.sign(self._key, hashes.SHA256())
 
-    def _builder(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, days: int, from_day: int = 0
-    ) -> x509.CertificateBuilder:
+    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, days: int, from_day: int = 0) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
         end = now + datetime.timedelta(days=days)
         start = min(now + datetime.timedelta(days=from_day), end) - CLOCK_SKEW

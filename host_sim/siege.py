@@ -122,9 +122,7 @@ async def besiege(siege: AnySiege, attacks: Sequence[Attack[AnySiege]], tell: Ca
 
 
 @contextlib.asynccontextmanager
-async def world(
-    board: str, runtime: str, acquirer_told: Callable[[str], None] = lambda line: None
-) -> AsyncIterator[tuple[Story, Path]]:
+async def world(board: str, runtime: str, acquirer_told: Callable[[str], None] = lambda line: None) -> AsyncIterator[tuple[Story, Path]]:
     """Broker, acquirer and a provisioned terminal that is still off; and a folder for what the attacker has."""
 
     def tell(who: str, what: str) -> None:

@@ -48,7 +48,7 @@ BADGE, BADGE_NAME = "T-0042", "Chen"  # number and name on the technician's badg
 BADGE_LIFETIME_S = 365 * 24 * 3600
 BROKERS = ("embedded", "mosquitto")
 CARDS = {"payment": PaymentCard, "no_ppse": NoPpseCard, "strict_le": StrictLeCard, "mute": MuteCard}
-STEP_TIMEOUT_S = 40.0  # longer than any single wait of the agent's: a card is awaited for 30 s
+STEP_TIMEOUT_S = 60.0  # longer than any single wait of the agent's: a card is awaited for 30 s
 LOOK_S = 0.02
 SCROLL_S = 2.0  # in which a page that is asked has moved
 PICTURE = "(a picture)"
@@ -216,9 +216,7 @@ class Story:
         )
         self._begun = begun
         self.terminal = self._devices["first"] = await self._new_device("terminal")
-        await self.terminal.provision(
-            TERMINAL, self.acquirer, self.authority, uplink.port, SETTINGS | {"language": self._language}, PIN
-        )
+        await self.terminal.provision(TERMINAL, self.acquirer, self.authority, uplink.port, SETTINGS | {"language": self._language}, PIN)
         self.terminal.seal(await self.acquirer.firmware_manifest(self.terminal.device))
         self.acquirer.enrol(NEIGHBOUR, public_key)
         self.account: Account = self.acquirer.accounts[TERMINAL]
@@ -576,9 +574,7 @@ class Story:
         await self._until(lambda: name in names()[-1:], lambda: f"verified events: {names()}")
 
     async def _do_expect_state(self, mode: str) -> None:
-        await self._until(
-            lambda: self.account.state.get("mode") == mode, lambda: f"the verified state is {self.account.state.get('mode')}"
-        )
+        await self._until(lambda: self.account.state.get("mode") == mode, lambda: f"the verified state is {self.account.state.get('mode')}")
 
     async def _do_expect_online(self, answer: str) -> None:
         await self._until(lambda: self.account.online == (answer == "yes"), lambda: f"online is {self.account.online}")
@@ -605,9 +601,7 @@ class Story:
         )
 
     async def _do_expect_new_key(self, _: str) -> None:
-        await self._until(
-            lambda: self.account.public_key != self._first_public_key, lambda: "no message was signed by a new key"
-        )
+        await self._until(lambda: self.account.public_key != self._first_public_key, lambda: "no message was signed by a new key")
 
     # What there is to see.
 

@@ -31,7 +31,6 @@ EXCEPTIONS = {
     # The crypto of the runtime is picked where runtimes differ, and nowhere else.
     ("hal/compat.py", "hal.drivers.p256"),
     ("hal/compat.py", "hal.drivers.p256_openssl"),
-
 }
 
 

@@ -1,6 +1,6 @@
 """Writes docs/wire-format.md: what goes over the wire, from the tables that encoder, decoder and judge work with.
 
-    python tools/build_wire_format.py [--check]
+python tools/build_wire_format.py [--check]
 """
 
 from __future__ import annotations
@@ -258,9 +258,7 @@ def _events() -> Iterator[str]:
         the last of these holds. The same event with the same detail is listed once, with how often it happened."""
     )
     yield ""
-    yield from _table(
-        ("event", "critical", "what happened"), ((f"`{kind.name}`", _yes(kind.is_critical), kind.what) for kind in EVENTS)
-    )
+    yield from _table(("event", "critical", "what happened"), ((f"`{kind.name}`", _yes(kind.is_critical), kind.what) for kind in EVENTS))
 
 
 def _orders() -> Iterator[str]:

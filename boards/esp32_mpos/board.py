@@ -50,9 +50,7 @@ def build(platform: "Platform") -> Hal:
         clock=clock,
     )
     bus = buses["reader_line"]
-    uart = machine.UART(
-        bus["id"], baudrate=bus["baudrate"], tx=machine.Pin(bus["tx"]), rx=machine.Pin(bus["rx"]), timeout=0, rxbuf=1024
-    )
+    uart = machine.UART(bus["id"], baudrate=bus["baudrate"], tx=machine.Pin(bus["tx"]), rx=machine.Pin(bus["rx"]), timeout=0, rxbuf=1024)
     return Hal(
         board=board["id"],
         hardware_id="".join("%02x" % byte for byte in machine.unique_id()),

@@ -108,6 +108,4 @@ def _i2c(machine: "Any", bus: "dict[str, Any]") -> "Any":
 
 
 def _uart(machine: "Any", bus: "dict[str, Any]") -> "Any":
-    return machine.UART(
-        bus["id"], baudrate=bus["baudrate"], tx=machine.Pin(bus["tx"]), rx=machine.Pin(bus["rx"]), timeout=0, rxbuf=1024
-    )
+    return machine.UART(bus["id"], baudrate=bus["baudrate"], tx=machine.Pin(bus["tx"]), rx=machine.Pin(bus["rx"]), timeout=0, rxbuf=1024)

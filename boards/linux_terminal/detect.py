@@ -88,7 +88,7 @@ def _consoles(root: str) -> "list[str]":
     """One that somebody may be signed on at is not taken from him: only a person can give it to the agent."""
     if not os.path.exists(root + "/dev/tty1"):
         return []
-    return ['/dev/tty1 is a console: with part = "tty" it can be display and keypad, once it is the agent\'s own (see the board\'s README)']
+    return ["/dev/tty1 is a console: with part = \"tty\" it can be display and keypad, once it is the agent's own (see the board's README)"]
 
 
 def _keypads(root: str) -> "list[Found]":

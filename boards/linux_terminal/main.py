@@ -459,6 +459,7 @@ def _enrol(options: argparse.Namespace) -> int:
             data = file.read(enrolment.MOST_BYTES + 1)
     except OSError as error:
         return _wrong("%s: %s" % (options.credentials, error.strerror))
+
     async def enrol(hal: "Hal", store: "Store") -> "Identity":
         try:
             return await enrolment.enrol(hal, store, data)

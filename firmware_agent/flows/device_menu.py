@@ -51,9 +51,7 @@ class DeviceMenu:
     way for; who is signed on does not: a test that is due waits until he has gone.
     """
 
-    def __init__(
-        self, terminal: "Terminal", ui: "Ui", settings: "Settings", subject: "Subject", outdated: "Callable[[], bool]"
-    ) -> None:
+    def __init__(self, terminal: "Terminal", ui: "Ui", settings: "Settings", subject: "Subject", outdated: "Callable[[], bool]") -> None:
         self._terminal = terminal
         self._hal = terminal.hal
         self._clock = terminal.hal.clock

@@ -237,5 +237,3 @@ def _slip_line(texts: "Texts", result: "Result") -> str:
 def _finding_line(texts: "Texts", finding: "Diagnosis") -> str:
     device = texts.get("device." + finding.component)
     return texts.get("slip.phase", phase=device, outcome=cause_text(texts, finding.cause.code))
-
-

@@ -165,9 +165,7 @@ async def enrol(hal: "Hal", store: "Store", data: bytes) -> Identity:
     return await take(hal, store, credentials)
 
 
-async def take(
-    hal: "Hal", store: "Store", credentials: Credentials, further: "list[tuple[str, bytes | None]] | None" = None
-) -> Identity:
+async def take(hal: "Hal", store: "Store", credentials: Credentials, further: "list[tuple[str, bytes | None]] | None" = None) -> Identity:
     """Take the acquirer's credentials: from the write of the identity on the terminal is theirs. Cut off before it, nothing has changed.
     further: changes to the store for the same write.
 

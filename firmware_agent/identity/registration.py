@@ -38,9 +38,7 @@ class Pending:
     seconds when it was queued last, 0 where the clock was not set.
     """
 
-    def __init__(
-        self, number: int, purpose: str, slot: int, transport_private_key: bytes, transport_public: bytes, asked_s: int
-    ) -> None:
+    def __init__(self, number: int, purpose: str, slot: int, transport_private_key: bytes, transport_public: bytes, asked_s: int) -> None:
         self.number = number
         self.purpose = purpose
         self.slot = slot

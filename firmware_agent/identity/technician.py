@@ -269,9 +269,7 @@ async def _read_badge(reader: "CardReader", challenge: bytes) -> "tuple[bytes, b
     try:
         await _ask(reader, SELECT, NOT_A_BADGE)
         badge = await _ask(reader, GET_BADGE, DAMAGED)
-        proof = await _ask(
-            reader, INTERNAL_AUTHENTICATE + bytes([len(challenge)]) + challenge + b"\x00", DAMAGED, AUTHENTICATE_MS
-        )
+        proof = await _ask(reader, INTERNAL_AUTHENTICATE + bytes([len(challenge)]) + challenge + b"\x00", DAMAGED, AUTHENTICATE_MS)
     except DeviceError as error:
         raise BadgeError(_refusal_of(error), error.cause or error.name)
     finally:

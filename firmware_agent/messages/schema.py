@@ -85,9 +85,7 @@ class Field:
 class Kind:
     """number, name: the message's kind; leaf: the topic's last level; retained: as published."""
 
-    def __init__(
-        self, number: int, name: str, direction: str, leaf: str, retained: bool, what: str, fields: "tuple[Field, ...]"
-    ) -> None:
+    def __init__(self, number: int, name: str, direction: str, leaf: str, retained: bool, what: str, fields: "tuple[Field, ...]") -> None:
         self.number = number
         self.name = name
         self.direction = direction

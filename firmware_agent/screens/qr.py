@@ -74,9 +74,7 @@ class QrCode:
         side = width if height is None else min(width, height)
         return side // (self.size + 2 * quiet_zone)
 
-    def strips(
-        self, width: int, dots: int, rows: int = 1, quiet_zone: int = QUIET_ZONE
-    ) -> "Iterator[tuple[int, memoryview]]":
+    def strips(self, width: int, dots: int, rows: int = 1, quiet_zone: int = QUIET_ZONE) -> "Iterator[tuple[int, memoryview]]":
         """The code in the middle of a picture `width` dots wide, from top to bottom: for each strip its height in dots and its bits.
 
         dots: a module's side; rows: of modules in a strip, the last may have fewer; bits: as the contracts of printer and display

@@ -252,9 +252,7 @@ def _found(subject: "Subject", results: "list[Result]", diagnoses: "list[Diagnos
     for diagnosis in diagnoses:
         if diagnosis.suspends:
             suspended.append(diagnosis.component)
-            reason = Reason(
-                diagnosis.cause.suggests, ACTOR_POI, terminal.wall_s, component=diagnosis.component, note=diagnosis.cause.code
-            )
+            reason = Reason(diagnosis.cause.suggests, ACTOR_POI, terminal.wall_s, component=diagnosis.component, note=diagnosis.cause.code)
             if not any(held.same_cause(reason) for held in terminal.state.reasons):
                 events.append(Suspended(reason))
     passed = [result.kind for result in results if result.outcome == PASS]

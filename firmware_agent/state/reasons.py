@@ -59,9 +59,7 @@ class Reason:
     or ''; case: the acquirer's case number, or ''; note: what the actor says of it, or ''.
     """
 
-    def __init__(
-        self, code: str, actor: str, since: int = 0, until: int = 0, component: str = "", case: str = "", note: str = ""
-    ) -> None:
+    def __init__(self, code: str, actor: str, since: int = 0, until: int = 0, component: str = "", case: str = "", note: str = "") -> None:
         self.code = code
         self.actor = actor
         self.since = since

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         async def write(self, data: bytes | bytearray | memoryview, timeout_ms: int) -> None: ...
         async def read_byte(self, until_ms: int) -> int: ...
 
+
 # Epson ESC/POS application programming guide: commands and the bits of the DLE EOT answers.
 _INITIALISE = b"\x1b@"
 CUT = b"\x1dV\x42\x00"  # GS V 66 0: feed to the cutter and cut

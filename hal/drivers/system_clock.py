@@ -51,9 +51,7 @@ class SystemClock(Device):
     kind = CONTRACT.kind
     part = "system_clock"
 
-    def __init__(
-        self, time: "Any", rtc: "Any", sleep_ms: "Callable[[int], Awaitable[None]]", system_rtc: "Any | None" = None
-    ) -> None:
+    def __init__(self, time: "Any", rtc: "Any", sleep_ms: "Callable[[int], Awaitable[None]]", system_rtc: "Any | None" = None) -> None:
         super().__init__()
         self.part = getattr(rtc, "part", self.part)
         self._time = time

@@ -342,9 +342,7 @@ class Registry:
     def put_in_flight(self, order: Order, sequence: int, expires: int, message: bytes, name: bytes, now_s: int) -> bool:
         """Whether this process is to send the order that it signed: another one is in flight, or a later sequence was taken, if not."""
         with self.engine.begin() as connection:
-            terminal = and_(
-                _terminals.c.terminal == order.terminal, _terminals.c.in_flight.is_(None), _terminals.c.sequence == sequence
-            )
+            terminal = and_(_terminals.c.terminal == order.terminal, _terminals.c.in_flight.is_(None), _terminals.c.sequence == sequence)
             mine = and_(_orders.c.id == order.id, _orders.c.standing == WAITING)
             sent = {"standing": IN_FLIGHT, "sequence": sequence, "expires": expires, "message": message, "name": name}
             sent |= {"sent_at": now_s, "times_sent": _orders.c.times_sent + 1}

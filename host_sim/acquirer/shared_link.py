@@ -81,9 +81,7 @@ class SharedLink:
                 waiting.set_result(code)
 
         # These four run in paho's thread.
-        client.on_connect = lambda _, __, flags, reason, ___: tell(
-            open_up, str(reason) if reason.is_failure else "", flags.session_present
-        )
+        client.on_connect = lambda _, __, flags, reason, ___: tell(open_up, str(reason) if reason.is_failure else "", flags.session_present)
         client.on_disconnect = lambda _, __, ___, reason, ____: tell(end, str(reason))
         client.on_message = lambda _, __, message: tell(
             arrived.put_nowait,

@@ -261,9 +261,7 @@ class EscposPrinterChip(UartChip):
             waits = self.has("busy_for_ever")
             return (0x00 if self._online() else 0x08) | (0x20 if waits else 0)
         if number == 2:
-            return (
-                (0x04 if self.has("cover_open") else 0) | (0x20 if self.has("paper_out") else 0) | (0x40 if errors else 0)
-            )
+            return (0x04 if self.has("cover_open") else 0) | (0x20 if self.has("paper_out") else 0) | (0x40 if errors else 0)
         if number == 3:
             return errors
         near = self.has("near_end") or self.has("paper_out")
@@ -271,11 +269,7 @@ class EscposPrinterChip(UartChip):
 
     def _errors(self) -> int:
         """The bits of DLE EOT 3."""
-        return (
-            (0x08 if self.has("cutter_jam") else 0)
-            | (0x20 if self.has("head_broken") else 0)
-            | (0x40 if self.has("overheated") else 0)
-        )
+        return (0x08 if self.has("cutter_jam") else 0) | (0x20 if self.has("head_broken") else 0) | (0x40 if self.has("overheated") else 0)
 
     def _online(self) -> bool:
         stops = self.has("paper_out") or self.has("cover_open") or self.has("busy_for_ever")

@@ -34,9 +34,7 @@ class KeyMatrixChip(PinChip):
     def __init__(self, now_ms: Callable[[], int], rows: Sequence[int], columns: Sequence[int], keys: Sequence[Sequence[str]]) -> None:
         super().__init__(now_ms)
         self._contacts = {
-            key: _Contact(row, column)
-            for row, names in zip(rows, keys, strict=True)
-            for column, key in zip(columns, names, strict=True)
+            key: _Contact(row, column) for row, names in zip(rows, keys, strict=True) for column, key in zip(columns, names, strict=True)
         }
         faults = {
             "worn_contacts": Fault("contacts bounce for so long that one press counts more than once", "bounce"),

@@ -58,8 +58,7 @@ class Service:
         self.ready = False
         process = self.process = await asyncio.create_subprocess_exec(
             *self._command,
-            env=self._environment
-            | {"NOTIFY_SOCKET": str(self._socket_path), "WATCHDOG_USEC": str(int(self._watchdog_s * 1_000_000))},
+            env=self._environment | {"NOTIFY_SOCKET": str(self._socket_path), "WATCHDOG_USEC": str(int(self._watchdog_s * 1_000_000))},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

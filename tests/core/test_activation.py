@@ -137,7 +137,17 @@ class World:
         self.fails = fails
         self.flash = Flash()
         factory = Identity(
-            DEVICE, ACQUIRER, 0, b"", b"factory certificate", b"factory key", b"authority", [self.acquirer.key], "factory", 8883, "factory",
+            DEVICE,
+            ACQUIRER,
+            0,
+            b"",
+            b"factory certificate",
+            b"factory key",
+            b"authority",
+            [self.acquirer.key],
+            "factory",
+            8883,
+            "factory",
             SEALING_KEY,
         )
         store = Store(self.flash)

@@ -77,7 +77,6 @@ class Person:
         await self.time.sleep_ms(1)
         return self.keys.pop(0)
 
-
     async def look(self, colour, timeout_ms):
         given(self.blind)
         self.colours.append((colour, timeout_ms))

@@ -117,9 +117,7 @@ def test_the_json_is_one_document_with_all_that_is_known():
     assert results["certificate"]["measurements"] == {"days_left": 9}
     assert results["certificate"]["outcome"] == "pass" and results["certificate"]["cause"] == "certificate_ends"
     assert results["certificate"]["needs_network"] is True
-    assert [results[phase.id]["outcome"] for phase in phases()] == [
-        "pass", "fail", "pass", "skip", "timeout", "error", "fail", "aborted"
-    ]
+    assert [results[phase.id]["outcome"] for phase in phases()] == ["pass", "fail", "pass", "skip", "timeout", "error", "fail", "aborted"]
     causes = [finding["cause"] for finding in document["findings"]]
     assert causes[0] == "file_changed" and "own_word" in causes and "certificate_ends" in causes
     assert [finding["mends"] for finding in document["findings"] if finding["cause"] == "own_word"] == ["technician"]

@@ -103,20 +103,17 @@ def test_hkdf_gives_what_rfc_5869_says():
 def test_aes_gives_what_sp_800_38a_says():
     key = unhexlify("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4")
     plain = unhexlify(
-        "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51"
-        "30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710"
+        "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e5130c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710"
     )
     assert aes_cbc(key, bytes(range(16)), plain) == unhexlify(
-        "f58c4c04d6e5f1ba779eabfb5f7bfbd69cfc4e967edb808d679f777bc6702c7d"
-        "39f23369a9d9bacfa530e26304231461b2eb05e2c39be9fcda6c19078c6a9d1b"
+        "f58c4c04d6e5f1ba779eabfb5f7bfbd69cfc4e967edb808d679f777bc6702c7d39f23369a9d9bacfa530e26304231461b2eb05e2c39be9fcda6c19078c6a9d1b"
     )
 
 
 def test_agreement_gives_what_the_nist_vectors_say():
     # NIST CAVP, KAS ECC CDH primitive, P-256, COUNT = 0.
     public = unhexlify(
-        "700c48f77f56584c5cc632ca65640db91b6bacce3a4df6b42ce7cc838833d287"
-        "db71e509e3fd9b060ddb20ba5c51dcc5948d46fbf640dfe0441782cab85fa4ac"
+        "700c48f77f56584c5cc632ca65640db91b6bacce3a4df6b42ce7cc838833d287db71e509e3fd9b060ddb20ba5c51dcc5948d46fbf640dfe0441782cab85fa4ac"
     )
     private = unhexlify("7d7dc5f71eb29ddaf80d6214632eeae03d9058af1fb6d22ed80badb62bc1a534")
     secret = unhexlify("46fc62106420ff012e54a434fbdd2d25ccc5852060561e68040dd7778997bd7b")

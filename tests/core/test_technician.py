@@ -98,9 +98,7 @@ class Key:
 CARD_KEY = Key(b"card")
 
 
-def badge_of(
-    acquirer, issuer=ACQUIRER, number=NUMBER, name=NAME, expires=NOW_S + 1000, key=CARD_KEY, aad=EXTERNAL_AAD, payload=None
-):
+def badge_of(acquirer, issuer=ACQUIRER, number=NUMBER, name=NAME, expires=NOW_S + 1000, key=CARD_KEY, aad=EXTERNAL_AAD, payload=None):
     if payload is None:
         payload = badge_payload(issuer, number, name, expires, key.public)
     return asyncio.run(sign(acquirer, 0, key_id(acquirer.public), payload, aad))

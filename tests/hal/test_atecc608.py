@@ -217,9 +217,7 @@ def test_it_judges_signatures_of_other_code() -> None:
         (None, DIGEST, b"\x01" * 63),
     ],
 )
-def test_what_cannot_be_right_is_false_and_never_asked_of_the_chip(
-    public: bytes | None, digest: bytes, signature: bytes | None
-) -> None:
+def test_what_cannot_be_right_is_false_and_never_asked_of_the_chip(public: bytes | None, digest: bytes, signature: bytes | None) -> None:
     element = Element().ready()
     private = sha256(b"a private key").digest()
     element.commands()

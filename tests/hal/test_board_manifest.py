@@ -39,9 +39,7 @@ class Listed:
         manifest = Path(manifest_path).resolve()
         before = Path.cwd()
         self._monkeypatch.chdir(manifest.parent)
-        names: dict[str, Any] = {
-            "metadata": self._metadata, "include": self._include, "package": self._package, "module": self._module
-        }
+        names: dict[str, Any] = {"metadata": self._metadata, "include": self._include, "package": self._package, "module": self._module}
         exec(compile(manifest.read_text(encoding="utf-8"), str(manifest), "exec"), names)
         self.data |= {path: Path(file).resolve() for path, file in names.get("DATA", {}).items()}
         self.cpython_only |= set(names.get("CPYTHON_ONLY", ()))

@@ -113,5 +113,3 @@ class TappedUart:
     def any(self) -> int:
         count: int = self._uart.any()
         return count
-
-

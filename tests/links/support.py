@@ -292,5 +292,3 @@ def hangs(port: int, timeout_s: float = 0.3) -> bool:
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(scenario())  # type: ignore[arg-type]
-
-

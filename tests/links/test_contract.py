@@ -91,9 +91,7 @@ class Scene:
         keepalive_s: int = 30,
     ) -> AnyLink:
         """The link under test, not connected, through the uplink."""
-        settled = settings(
-            self.uplink.port, authority or self.authority, credential or self.credential, keepalive_s, server_name
-        )
+        settled = settings(self.uplink.port, authority or self.authority, credential or self.credential, keepalive_s, server_name)
         return await self.stack.enter_async_context(link_of(self.kind, settled))
 
     def answers(self, packet: str) -> int:

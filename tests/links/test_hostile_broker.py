@@ -113,6 +113,7 @@ def test_an_acknowledgement_of_something_else_does_not_count(kind: str) -> None:
 def test_a_link_recovers_from_a_hostile_broker(kind: str) -> None:
     async def scenario() -> None:
         async with server(CONNACK + b"\x00\x00") as port, link_of(kind, LinkSettings("127.0.0.1", port, "T1")) as link:
+
             async def use() -> None:
                 await link.connect(TIMEOUT_MS)
                 await link.receive()
@@ -152,9 +153,10 @@ def test_a_publication_of_1_mib_is_cut_in_bounded_memory_and_the_next_one_is_who
     large = b"\x32\x80\x80\x40\x00\x02ab\x00\x07" + bytes([0x55]) * (1024 * 1024 - 6)  # four times the heap on MicroPython
 
     async def scenario() -> None:
-        async with server(CONNACK + large + b"\x32\x08\x00\x02ab\x00\x08ok") as port, link_of(
-            kind, LinkSettings("127.0.0.1", port, "T1")
-        ) as link:
+        async with (
+            server(CONNACK + large + b"\x32\x08\x00\x02ab\x00\x08ok") as port,
+            link_of(kind, LinkSettings("127.0.0.1", port, "T1")) as link,
+        ):
             await link.connect(TIMEOUT_MS)
             message = await soon(link.receive())
             assert (message.topic, message.payload) == ("ab", bytes([0x55]) * CUT_PAYLOAD_BYTES)

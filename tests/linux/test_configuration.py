@@ -138,8 +138,8 @@ def test_without_a_service_manager_everything_is_in_one_folder(monkeypatch: pyte
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (LEAST + "[toaster]\n", 'agent.toml:4: toaster: there is no such section; allowed: terminal, secure_element, display, keypad,'),
-        (LEAST + 'display = 1\n', 'agent.toml:4: secure_element.display: there is no such key; allowed: part, folder'),
+        (LEAST + "[toaster]\n", "agent.toml:4: toaster: there is no such section; allowed: terminal, secure_element, display, keypad,"),
+        (LEAST + "display = 1\n", "agent.toml:4: secure_element.display: there is no such key; allowed: part, folder"),
         ("display = 1\n" + LEAST, "agent.toml:1: display: this is no section; allowed: [display]"),
         (LEAST + '[display]\npart = "crt"\n', 'agent.toml:5: display.part: there is no such part; allowed: "framebuffer", "tty"'),
         (LEAST + "[display]\nscale = 1\n", 'agent.toml:4: display.part: missing; allowed: "framebuffer", "tty"'),

@@ -133,7 +133,8 @@ def test_a_mouse_is_no_keypad_and_what_scans_is_a_scanner(machine: Machine) -> N
     found = machine.found()
     assert "keypad" not in found.devices
     assert (found.devices["scanner"].part, values(found, "scanner")["device"]) == (
-        "evdev", "/dev/input/by-id/usb-Datalogic_QuickScan-event-kbd",
+        "evdev",
+        "/dev/input/by-id/usb-Datalogic_QuickScan-event-kbd",
     )
 
 

@@ -226,9 +226,7 @@ def test_no_bytes_stop_the_reader_or_give_a_key_that_is_none(tmp_path_factory: p
 
 @given(events=st.lists(st.tuples(st.sampled_from([0, 1, 4]), st.sampled_from([0, 2, 28, 30, 79]), st.integers(-1, 3)), max_size=20))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_key_is_what_was_pressed_and_nothing_else(
-    tmp_path_factory: pytest.TempPathFactory, events: list[tuple[int, int, int]]
-) -> None:
+def test_a_key_is_what_was_pressed_and_nothing_else(tmp_path_factory: pytest.TempPathFactory, events: list[tuple[int, int, int]]) -> None:
     async def program() -> None:
         async with fed(tmp_path_factory.mktemp("events")) as (wire, keypad):
             names = {2: "1", 28: "enter", 79: "1"}
@@ -991,5 +989,3 @@ def test_no_file_stays_open(tmp_path: Path) -> None:
             line.hang_up()
 
     run(program())
-
-

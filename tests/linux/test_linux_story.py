@@ -22,9 +22,7 @@ from tests.story.world import until
 
 ROOT = Path(__file__).parents[2]
 BOARD = "linux_terminal"
-pytestmark = [
-    pytest.mark.needs(program) for program in ("root", "pcscd", "vsmartcard-vpcd", "softhsm2", "python3-dbusmock", "dbus-daemon")
-]
+pytestmark = [pytest.mark.needs(program) for program in ("root", "pcscd", "vsmartcard-vpcd", "softhsm2", "python3-dbusmock", "dbus-daemon")]
 
 
 @contextlib.asynccontextmanager
@@ -32,7 +30,7 @@ async def linux_world() -> AsyncIterator[tuple[Story, LinuxMachine]]:
     """A provisioned terminal that is in service."""
     scenario = Scenario(Path("test"), "a test", BOARD, "en", ())
     with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
-        story = Story(scenario, Path(folder), board=BOARD, runtime="cpython", language="en", broker="embedded", tell=lambda who, what: None)
+        story = Story(scenario, Path(folder), board=BOARD, runtime="cpython", language="en", broker="embedded", tell=print)
         async with story.world():
             machine = story.terminal
             assert isinstance(machine, LinuxMachine)
@@ -63,9 +61,7 @@ def test_every_device_of_the_terminal_keeps_its_contract_through_two_lives() -> 
     async def scenario() -> dict[str, list[str]]:
         scenario = Scenario(Path("test"), "a test", BOARD, "en", ())
         with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
-            story = Story(
-                scenario, Path(folder), board=BOARD, runtime="cpython", language="en", broker="embedded", tell=lambda who, what: None
-            )
+            story = Story(scenario, Path(folder), board=BOARD, runtime="cpython", language="en", broker="embedded", tell=print)
             async with story.world():
                 machine = story.terminal
                 assert isinstance(machine, LinuxMachine)

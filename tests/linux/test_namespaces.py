@@ -176,9 +176,7 @@ async def terminal_on(line: Line, folder: Path, prepare: Change = lambda line: N
         prepare(line)
         child = (sys.executable, "-m", "tests.linux.namespace_side", str(folder / "terminal"), INTERFACE)
         pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(
-            "ip", "netns", "exec", line.namespace, *child, cwd=ROOT, stdin=pipe, stdout=pipe
-        )
+        process = await asyncio.create_subprocess_exec("ip", "netns", "exec", line.namespace, *child, cwd=ROOT, stdin=pipe, stdout=pipe)
         try:
             terminal = Terminal(process)
             await terminal.ready()

@@ -373,9 +373,7 @@ class PowerCut(Exception):
 
 
 @pytest.mark.parametrize("removals", [-1, 0, 1, 2])
-def test_a_power_cut_at_each_step_leaves_the_old_or_the_new_key(
-    removals: int, token: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_power_cut_at_each_step_leaves_the_old_or_the_new_key(removals: int, token: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """removals: of the old key's halves, that came about; -1: not even the new key was looked at."""
     old = token.run(token.element.generate_key(0))
     left = removals

@@ -85,9 +85,7 @@ def test_a_prefix_that_is_not_declared_is_found():
 
 
 def test_a_key_that_is_put_together_and_has_no_text_is_found():
-    assert used("texts.get('r.' + code)", {"r.x": ""}, {"r.": ("x", "y")}) == [
-        "r.y: put together in the code, and there is no such text"
-    ]
+    assert used("texts.get('r.' + code)", {"r.x": ""}, {"r.": ("x", "y")}) == ["r.y: put together in the code, and there is no such text"]
 
 
 @pytest.mark.parametrize("owner", ["texts", "self.texts", "self._texts", "ui.texts"])

@@ -96,9 +96,7 @@ def test_the_page_has_a_command_for_each_of_these() -> None:
         ("README.md", "| sounder | PIN | 14 |", "| sounder | PIN | 21 |", "board_readme"),
         ("board.json", f'"id": "{BOARD}"', '"id": "another"', "contracts"),
         ("active_buzzer.py", "async def tone(", "async def sound(", "contracts"),
-        pytest.param(
-            "manifest.py", f', "{BOARD}/active_buzzer.py"', "", "board_manifest", marks=pytest.mark.needs("micropython")
-        ),
+        pytest.param("manifest.py", f', "{BOARD}/active_buzzer.py"', "", "board_manifest", marks=pytest.mark.needs("micropython")),
     ],
 )
 def test_a_mistake_in_a_file_is_found_by_the_tests_of_this_repository(tree: Path, path: str, old: str, new: str, by: str) -> None:

@@ -38,7 +38,10 @@ def found_in(data: bytes) -> list[str]:
     return [
         number
         for number in NUMBERS
-        if number in bare or number in full_width or number in data.hex() or int(number).to_bytes(8, "big") in data
+        if number in bare
+        or number in full_width
+        or number in data.hex()
+        or int(number).to_bytes(8, "big") in data
         or int(number).to_bytes(8, "little") in data
     ]
 

@@ -72,7 +72,7 @@ class Counter:
         await self.sees("technician.pin")
 
 
-def a_story(folder: str, runtime: str, board: str = "esp32s3_counter", tell: Callable[[str, str], None] = lambda who, what: None) -> Story:
+def a_story(folder: str, runtime: str, board: str = "esp32s3_counter", tell: Callable[[str, str], None] = print) -> Story:
     scenario = Scenario(Path("test"), "a test", board, "en", ())
     return Story(scenario, Path(folder), board=board, runtime=runtime, language="en", broker="embedded", tell=tell)
 

@@ -61,9 +61,7 @@ def test_the_acquirers_key_rolls_over_though_the_terminal_is_off_for_part_of_it(
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-def test_certificates_that_are_nearly_over_are_renewed_in_service_without_anybody(
-    runtime: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_certificates_that_are_nearly_over_are_renewed_in_service_without_anybody(runtime: str, monkeypatch: pytest.MonkeyPatch) -> None:
     issue = TestAuthority.client
 
     async def scenario() -> None:

@@ -188,9 +188,7 @@ def test_json_is_one_document(verify: Verify) -> None:
 
 @pytest.mark.parametrize("kind", [kind.name for kind in KINDS])
 def test_every_kind_of_message_is_verified(verify: Verify, kind: str) -> None:
-    body = {
-        field.name: field.words[0] if field.type == CHOICE else EXAMPLES[field.type] for field in kind_named(kind).fields
-    }
+    body = {field.name: field.words[0] if field.type == CHOICE else EXAMPLES[field.type] for field in kind_named(kind).fields}
     if kind == "report":
         body["results"] = RESULTS
     where, message = message_of(kind, body)
@@ -386,7 +384,6 @@ def test_any_text_is_read_or_refused_with_one_line(text: str, begins: bool) -> N
         assert error.code in ("empty", "not_signed_text", "version", "damaged") and len(str(error).splitlines()) == 1
     else:
         assert where.startswith("poi/v1/")
-
 
 
 def test_a_picture_is_wrong_input(verify: Verify) -> None:

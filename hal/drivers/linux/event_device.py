@@ -141,4 +141,3 @@ class EventDevice:
                 return None
             raise
         return frozenset(code for code in range(len(bits) * 8) if bits[code // 8] >> code % 8 & 1)
-

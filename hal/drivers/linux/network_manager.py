@@ -392,7 +392,9 @@ class NetworkManager(Device):
             state, _, reason = signal.body
             if state == _ACTIVATED:
                 self._failure = None
-            elif state == _FAILED or reason in _REASONS:
+            elif state == _FAILED or (
+                reason in _REASONS and not _PREPARE <= state < _ACTIVATED
+            ):  # on its way it may ask for a password again
                 self._failure = _REASONS.get(reason, (E_FAILURE, "no_link", "NetworkManager gives up, reason %d" % reason))
 
     def _forget(self) -> None:
