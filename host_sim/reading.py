@@ -15,6 +15,8 @@ from firmware_agent.screens.slip import LINE_DOTS, TITLE_SCALE
 
 UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 
+ANY = [0] + [255] * 255  # any difference at all counts as ink
+
 Glyphs = dict[bytes, str]  # the rows of a glyph -> its character; narrow and wide glyphs differ in length
 
 
@@ -25,17 +27,23 @@ def text_of_picture(image: Image.Image, font: Font) -> list[str]:
     unreadable as a whole.
     """
     picture = image.convert("RGB")
-    glyphs = _glyphs(font)
+    return list(_read(picture.tobytes(), picture.size, font.path))
+
+
+@functools.lru_cache(maxsize=16)  # who waits for a text looks many times at the same picture
+def _read(pixels: bytes, size: tuple[int, int], font_path: str) -> tuple[str, ...]:
+    picture = Image.frombytes("RGB", size, pixels)
+    glyphs = _glyphs(font_path)
     readings = [_rows(picture, row_px, glyphs) for row_px in row_heights_px(picture.height)]
     lines = min(readings, key=lambda lines: "".join(lines).count(UNREADABLE))
-    return [text for line in lines if (text := line.rstrip(MORE_ABOVE + MORE_BELOW).strip())]
+    return tuple(text for line in lines if (text := line.rstrip(MORE_ABOVE + MORE_BELOW).strip()))
 
 
 def more_of_picture(image: Image.Image, font: Font) -> tuple[bool, bool]:
     """Whether a display's picture says that the page goes on above and below what is seen."""
     left = image.width - MARGIN_PX
     top, bottom = (image.crop((left, y_px, image.width, y_px + HEIGHT_PX)).convert("RGB") for y_px in (0, image.height - HEIGHT_PX))
-    glyphs = _glyphs(font)
+    glyphs = _glyphs(font.path)
     return _rows(top, HEIGHT_PX, glyphs) == [MORE_ABOVE], _rows(bottom, HEIGHT_PX, glyphs) == [MORE_BELOW]
 
 
@@ -57,7 +65,7 @@ def text_of_raster(width_dots: int, height_dots: int, bits: bytes, font: Font) -
     row_bytes = (width_dots + 7) // 8
     if len(bits) != row_bytes * height_dots:
         raise ValueError(f"{len(bits)} bytes are not {width_dots} x {height_dots} dots")
-    glyphs = _glyphs(font)
+    glyphs = _glyphs(font.path)
     margin = (LINE_DOTS - HEIGHT_PX) // 2
     lines = []
     top = 0
@@ -75,8 +83,11 @@ def text_of_raster(width_dots: int, height_dots: int, bits: bytes, font: Font) -
 
 
 @functools.lru_cache(maxsize=4)
-def _glyphs(font: Font) -> Glyphs:
-    return {font.glyph(character)[1]: character for character in font.characters()}
+def _glyphs(path: str) -> Glyphs:
+    font = Font(path)
+    glyphs = {font.glyph(character)[1]: character for character in font.characters()}
+    font.close()
+    return glyphs
 
 
 def _rows(picture: Image.Image, row_px: int, glyphs: Glyphs) -> list[str]:
@@ -92,30 +103,26 @@ def _rows(picture: Image.Image, row_px: int, glyphs: Glyphs) -> list[str]:
         colour = max(colours)[1]  # the more frequent one
         assert isinstance(colour, tuple)
         paper = Image.new("RGB", row.size, colour)
-        ink = ImageChops.difference(row, paper).point(_full).convert("L").point(_full, "1")
+        ink = ImageChops.difference(row, paper).point(ANY * 3).convert("L").point(ANY, "1")
         bits = ink.crop((0, margin, row.width, margin + HEIGHT_PX)).tobytes()
         lines.append(_line(bits, len(bits) // HEIGHT_PX, glyphs))
     return lines
-
-
-def _full(value: int) -> int:
-    """Any difference at all counts as ink."""
-    return 255 if value else 0
 
 
 def _line(bits: bytes, row_bytes: int, glyphs: Glyphs) -> str:
     """The text of one line of glyphs, each of which begins at a byte; `bits` begins with its topmost row."""
     text = ""
     column = 0
+    end = HEIGHT_PX * row_bytes
+    cells = [bits[start:end:row_bytes] for start in range(row_bytes)]  # the columns of bytes
     while column < row_bytes:
-        cells = [
-            b"".join(bits[start : start + width] for start in range(column, column + HEIGHT_PX * row_bytes, row_bytes))
-            for width in (2, 1)
-            if column + width <= row_bytes
-        ]
-        cell = next((cell for cell in cells if cell in glyphs), cells[-1])
-        text += glyphs.get(cell, UNREADABLE)
-        column += len(cell) // HEIGHT_PX
+        character = None
+        if column + 1 < row_bytes:
+            wide = bytearray(2 * HEIGHT_PX)
+            wide[0::2], wide[1::2] = cells[column], cells[column + 1]
+            character = glyphs.get(bytes(wide))
+        column += 1 if character is None else 2
+        text += character or glyphs.get(cells[column - 1], UNREADABLE)
     return text
 
 

@@ -154,6 +154,7 @@ class Counter:
         if key == KEY_MENU:
             from firmware_agent.flows.device_menu import DeviceMenu
 
+            self._look()  # what changed while the key was on its way does not close the menu at once
             await DeviceMenu(self._terminal, self._ui, self._settings, self._subject, self._outdated).run()
 
     def _plan_again(self) -> str:

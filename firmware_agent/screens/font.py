@@ -39,7 +39,8 @@ class Font:
     """
 
     def __init__(self, path: "str | None" = None) -> None:
-        self._file = open(path or beside(__file__, DATA_FILE), "rb")
+        self.path = path or beside(__file__, DATA_FILE)
+        self._file = open(self.path, "rb")
         head = self._file.read(_HEAD_BYTES)
         if len(head) != _HEAD_BYTES or head[:4] != MAGIC:
             self._file.close()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _SCAN_INTERVAL_MS = 10
 _DEBOUNCE_MS = 20  # a state counts once it has lasted so long; contacts of keypads bounce for 5 to 10 ms
-_SCAN_GAP_MS = 100  # after a pause this long between two scans nothing is known of the time between them
+_SCAN_GAP_MS = 100  # after a pause this long between two scans only what both show alike is known of the time between them
 _SHORTEST_MS = 40  # that a finger presses or lets go: what is shorter is the contact's
 _KEPT_KEYS = 8
 _MOST_KEYS_DOWN = 2  # of which the matrix can be trusted: three can show a fourth that nobody pressed
@@ -72,7 +72,8 @@ class MatrixKeypad(Device):
         self._pressed = []
         self.bounces = 0
         self._down = self._contacts()
-        self._settle(self._clock.monotonic_ms())
+        self._scanned_ms = self._clock.monotonic_ms()
+        self._settle(self._scanned_ms, self._down)
 
     async def _check_health(self, level: int) -> Health:
         """A line that is low while no column is pulled low is shorted to ground; a key that is down in every scan of the check is stuck.
@@ -111,10 +112,10 @@ class MatrixKeypad(Device):
     def _scan(self) -> "list[bool]":
         """Look at the matrix, debounce each key, keep the keys newly pressed. Gives the contacts as they are."""
         now_ms = self._clock.monotonic_ms()
-        if now_ms - self._scanned_ms > _SCAN_GAP_MS:
-            self._settle(now_ms)
-        self._scanned_ms = now_ms
         contacts = self._contacts()
+        if now_ms - self._scanned_ms > _SCAN_GAP_MS:
+            self._settle(now_ms, contacts)
+        self._scanned_ms = now_ms
         self._count_bounces(contacts, now_ms)
         ambiguous = contacts.count(True) > _MOST_KEYS_DOWN
         for index, closed in enumerate(contacts):
@@ -136,14 +137,16 @@ class MatrixKeypad(Device):
                 self._moved_ms[index] = now_ms
                 self.bounces = max(self.bounces, self._short_moves[index])
 
-    def _settle(self, now_ms: int) -> None:
-        """Begin debouncing anew."""
-        self._scanned_ms = now_ms
-        self._closed = self._contacts()
-        for index in range(len(self._changed_ms)):
-            self._changed_ms[index] = now_ms
+    def _settle(self, now_ms: int, contacts: "list[bool]") -> None:
+        """Begin debouncing anew each contact that has moved since the last scan: nobody knows when. One that a busy program finds closed
+        twice was pressed, however late the second look came.
+        """
+        for index, closed in enumerate(contacts):
+            if closed != self._closed[index]:
+                self._changed_ms[index] = now_ms
             self._moved_ms[index] = now_ms - _SHORTEST_MS
             self._short_moves[index] = 0
+        self._closed = list(contacts)
 
     def _keep(self, key: str) -> None:
         if len(self._pressed) == _KEPT_KEYS:

@@ -120,6 +120,18 @@ def test_taps_as_fast_as_fingers_are_no_bounces(scan_gap_ms: int) -> None:
     assert wired.keypad.bounces == 0
 
 
+def test_a_program_so_busy_that_it_looks_seven_times_a_second_misses_no_tap() -> None:
+    wired = Wired().bring_up()
+    for key in "1212":
+        wired.matrix.tap(key)
+    keys = []
+    while not wired.matrix.idle:
+        keys.append(wired.read(0))
+        wired.time.advance(140)
+    assert [key for key in keys if key] == list("1212")
+    assert wired.keypad.bounces == 0
+
+
 def test_a_key_is_read_while_another_is_held() -> None:
     wired = Wired().bring_up()
     wired.matrix.press("1")

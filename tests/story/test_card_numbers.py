@@ -152,7 +152,9 @@ class Person:
                 if load("en").get(key) in line:
                     await self.do(("press", line.strip()[0]))
                     return
-            self.chips["keypad"].tap("9")
+            before = self._story.terminal.screen()
+            await self.types("9")
+            await until(lambda seen=before: self._story.terminal.screen() != seen, "the next page of the list")  # type: ignore[misc]
             await self._story._drawn()
         raise AssertionError(f"{key} is not in the list")
 
