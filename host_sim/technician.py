@@ -20,6 +20,7 @@ LINES, WRONG_COLOURS = "2", "3"  # answers to exam.display.seen
 REACTION_MS = (20, 120)  # a quick person: what matters is that it is never the same
 STILL_MS = 60  # a picture that has not changed for so long is looked at
 LOOKS = 40
+PATIENT_LOOKS = 12  # at a picture that stands still half drawn, or has a stripe
 PATIENCE_S = 2.0  # after which a person presses again
 PRESSES = 5
 DARK = 60  # brightest channel of a display that shows nothing
@@ -99,8 +100,11 @@ class Technician:
         display = self._chips["display"]
         shown = self._shown = self._shown + 1
         changed = -1
+        still = 0
         for _ in range(LOOKS):
-            if changed == display.frames_changed:
+            still = still + 1 if changed == display.frames_changed else 0
+            # A picture of one colour is whole; of any other a person waits whether it goes on being drawn.
+            if still and (still == PATIENT_LOOKS or _is_plain(display.picture().convert("RGB"))):
                 break
             changed = display.frames_changed
             await asyncio.sleep(STILL_MS / 1000)
@@ -116,7 +120,7 @@ class Technician:
         extremes = [[_span(channel) for channel in picture.split()] for _, picture in self._seen]
         if all(channel[1] < DARK for picture in extremes for channel in picture):
             return LAST
-        if any(channel[1] - channel[0] > SAME for picture in extremes for channel in picture):
+        if not all(_is_plain(picture) for _, picture in self._seen):
             return LINES
         for (colour, _), picture in zip(self._seen, extremes, strict=True):
             wanted = (colour >> 16, colour >> 8 & 0xFF, colour & 0xFF)
@@ -179,6 +183,11 @@ class Technician:
 
     async def _on_sounder_heard(self) -> None:
         await self._answer(YES if len(self._chips["sounder"].heard) > self._tones else NO)
+
+
+def _is_plain(picture: Image.Image) -> bool:
+    """Whether a person sees one colour."""
+    return all(brightest - darkest <= SAME for darkest, brightest in (_span(channel) for channel in picture.split()))
 
 
 def _span(channel: Image.Image) -> tuple[int, int]:

@@ -81,7 +81,7 @@ def _catalogue() -> "tuple[Phase, ...]":
         _internal(9, "keypad", 2000),
         _internal(10, "printer", 6000, (Measure("paper_near_end", "paper_near_end", marginal_high=0),)),
         _internal(11, "card_reader", 3000, (Measure("retries", "garbled_answer", marginal_high=4),)),
-        _internal(12, "scanner", 3000),
+        _internal(12, "scanner", 5000),
         _internal(13, "sounder", 1000),
         _internal(14, "network", 5000, (Measure("signal_dbm", "weak_signal", -90, None, -80),)),
         Phase(20, "network.path", "network", CH_EXTERNAL, component_check("network.path", "network"), 45000, 0, _path_measures()),

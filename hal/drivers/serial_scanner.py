@@ -26,6 +26,7 @@ _LONGEST_REVISION = 512
 _WRITE_MS = 100
 _ANSWER_MS = 500
 _TRIES = 3  # a question that gets no answer at all may have been spoilt on its way
+_QUIET_MS = 200  # after which nothing of an earlier answer is on its way
 _GAP_MS = 100  # between two bytes of one code: at 9600 baud they come each ms
 
 
@@ -101,8 +102,23 @@ class SerialScanner(Device):
 
     async def _check_health(self, level: int) -> Health:
         """Asks for the software revision: the same verdict twice proves the line. Of a scanner that is not known to have the query any
-        verdict does, and silence proves nothing.
+        verdict does, and silence proves nothing. What was no answer may have been the half of one that came late: asked again when all is
+        quiet.
         """
+        answer, is_good, answer_ms = await self._ask_twice()
+        if answer and not is_good:
+            await self._settle()
+            answer, is_good, answer_ms = await self._ask_twice()
+        if not answer:
+            if self._answers_revision:
+                return Health(HEALTH_FAIL, self.kind, "no_answer", E_NOHARDWARE, 0, "no answer to REVINF")
+            return Health(HEALTH_NOT_RUN, self.kind, "no_answer", detail="no answer to REVINF: may be a scanner without it")
+        if not is_good:
+            return Health(HEALTH_FAIL, self.kind, "garbled_answer", E_FAILURE, 0, "%d bytes that are no answer to REVINF" % len(answer))
+        return Health(HEALTH_SUCCESS, self.kind, measurements={"answer_ms": answer_ms})
+
+    async def _ask_twice(self) -> "tuple[bytes, bool, int]":
+        """The first answer, b'' for none; whether it is one, and the second is the same; and how long it took."""
         answer_ms = 0
         answer = b""
         for _ in range(_TRIES):
@@ -111,14 +127,16 @@ class SerialScanner(Device):
             answer_ms = self._clock.monotonic_ms() - start_ms
             if answer or not self._answers_revision:
                 break
-        if not answer:
-            if self._answers_revision:
-                return Health(HEALTH_FAIL, self.kind, "no_answer", E_NOHARDWARE, 0, "no answer to REVINF")
-            return Health(HEALTH_NOT_RUN, self.kind, "no_answer", detail="no answer to REVINF: may be a scanner without it")
         verdicts = (_ACK,) if self._answers_revision else _VERDICTS
-        if not _is_answer(answer, verdicts) or await self._ask_revision() != answer:
-            return Health(HEALTH_FAIL, self.kind, "garbled_answer", E_FAILURE, 0, "%d bytes that are no answer to REVINF" % len(answer))
-        return Health(HEALTH_SUCCESS, self.kind, measurements={"answer_ms": answer_ms})
+        is_good = _is_answer(answer, verdicts) and await self._ask_revision() == answer
+        return answer, is_good, answer_ms
+
+    async def _settle(self) -> None:
+        """Until nothing has come for a while; or for as long as an answer may take, on a line that is never quiet."""
+        until_ms = self._clock.monotonic_ms() + _ANSWER_MS
+        while await self._line.read_byte(min(until_ms, self._clock.monotonic_ms() + _QUIET_MS)) >= 0:
+            if self._clock.monotonic_ms() >= until_ms:
+                return
 
     async def _ask_revision(self) -> bytes:
         """What comes, up to a verdict and the last character of the command, or until the time is over."""

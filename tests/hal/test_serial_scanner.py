@@ -220,6 +220,26 @@ def test_any_plain_verdict_proves_the_line_of_an_unknown_scanner(answer: bytes, 
     assert scanning.run(scanning.scanner.check_health()).outcome == outcome
 
 
+def test_an_answer_whose_end_came_late_is_asked_for_again_when_all_is_quiet() -> None:
+    scanning = Scanning(answers_revision=True).ready()
+    send = scanning.chip.send
+    late: list[bytes] = []
+
+    def halting(data: bytes) -> None:
+        send(data if late else data[:20])
+        late.append(data[20:])
+
+    scanning.chip.send = halting
+
+    async def check() -> str:
+        asked = asyncio.create_task(scanning.scanner.check_health())
+        await scanning.clock.sleep_ms(600)
+        send(late[0])
+        return (await asked).outcome
+
+    assert scanning.run(check()) == HEALTH_SUCCESS
+
+
 def test_an_unknown_command_still_proves_the_line() -> None:
     scanning = Scanning().ready()
     scanning.uart_tap.write(b"\x16M\rXYZABC.")
