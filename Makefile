@@ -11,7 +11,7 @@ MARK_SIM := .venv/.installed-sim
 MARK_TEST := .venv/.installed-test
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check font wire-format system-programs lock clean
+.PHONY: help demo test check font gallery menu-tree wire-format system-programs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -28,10 +28,18 @@ check: $(MARK_TEST) ## style, types, and that generated files are current
 	$(BIN)/python tools/check_texts.py
 	$(BIN)/python tools/build_wire_format.py --check
 	$(BIN)/python tools/build_wire_vectors.py --check
+	$(BIN)/python tools/build_state_diagram.py --check
+	$(BIN)/python tools/build_menu_tree.py --check
 	@if [ -e /usr/share/unifont/unifont.hex ]; then $(BIN)/python tools/build_font.py --check; else echo "font not checked: install the Debian package unifont"; fi
 
 font: $(MARK_SIM) ## build the bitmap font from the texts (needs GNU Unifont)
 	$(BIN)/python tools/build_font.py
+
+gallery: $(MARK_SIM) ## draw every page on each board's display: build/gallery (ACCEPT=1 takes over what looks otherwise)
+	$(BIN)/python tools/build_gallery.py $(if $(ACCEPT),--accept)
+
+menu-tree: $(MARK_SIM) ## write docs/menu-tree.txt from the menu
+	$(BIN)/python tools/build_menu_tree.py
 
 wire-format: $(MARK_SIM) ## write docs/wire-format.md from the schema, and docs/wire-vectors.json
 	$(BIN)/python tools/build_wire_format.py

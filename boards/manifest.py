@@ -3,8 +3,8 @@
 Both are written in the manifest language of MicroPython's build tools (docs.micropython.org, reference/manifest), which run each in its own
 folder. That language lists modules alone. What else has to be on a device stands in DATA: path on the device -> file, seen from here.
 
-The modules go to the device's file system, as they are or compiled to .mpy. They are not to be frozen into the firmware: board.json and
-unifont16.bin lie beside the modules that read them, and a folder on the file system hides a frozen package of the same name.
+The modules go to the device's file system, as they are or compiled to .mpy. They are not to be frozen into the firmware: board.json, the
+font and the texts lie beside the modules that read them, and a folder on the file system hides a frozen package of the same name.
 """
 
 import os
@@ -22,7 +22,8 @@ CPYTHON_ONLY = ("firmware_agent/links/mqtt_paho.py", "firmware_agent/links/tcp_c
 
 LINUX_ONLY = "hal/drivers/linux/"
 
-DATA = {"firmware_agent/screens/unifont16.bin": ROOT + "/firmware_agent/screens/unifont16.bin"}
+BESIDE = ("firmware_agent/screens/unifont16.bin", "firmware_agent/texts/en.txt", "firmware_agent/texts/zh-CN.txt")
+DATA = {path: ROOT + "/" + path for path in BESIDE}
 
 
 def modules(name: str) -> "list[str]":

@@ -29,6 +29,10 @@ from firmware_agent.messages.timekeeper import Timekeeper
 from firmware_agent.network_trial import NetworkTrial
 from firmware_agent.notices import watch
 from firmware_agent.orders import OrderError, effect_of
+from firmware_agent.probation import NETWORK, RESTART, Outages, note
+from firmware_agent.probation import watch as end_of_probation
+from firmware_agent.reminders import Reminders
+from firmware_agent.review import watch as watch_review
 from firmware_agent.rollback import Rollback
 from firmware_agent.selftest.diagnosis import diagnose_all
 from firmware_agent.selftest.engine import run_phases
@@ -41,7 +45,6 @@ from firmware_agent.state.machine import (
     PROBATION,
     SUSPENDED,
     FaultCleared,
-    TimePassed,
 )
 from firmware_agent.state.reasons import ACTOR_POI
 from firmware_agent.store import Store, StoreError
@@ -127,6 +130,7 @@ class Agent:
             terminal = Terminal(self._hal, store, Identity.load(store), self._log)
             terminal.booted()
             rollback.tell(terminal)
+            note(terminal, RESTART, "boot %d" % terminal.boot_count)
         except (StoreError, IdentityError, ValueError) as error:
             self._log("degraded %s" % error)
             guard.reached(STAGE_WORK)
@@ -144,31 +148,44 @@ class Agent:
         self._log("boot %d firmware %s" % (terminal.boot_count, VERSION))
         settings = Settings(store)
         guard.reached(STAGE_WORK)
-        ui = Ui(self._hal, load(settings.language), self._log)
+        ui = Ui(self._hal, load(settings.language), self._log, terminal.note_prompt)
         checks: dict[str, Callable[[], Awaitable[Health]]] = {
             "firmware": lambda: self._check_firmware(terminal),
             "power": self._check_power,
         }
-        counter = self._counter(ui, terminal, settings, checks)
+        trial = NetworkTrial(terminal, settings, lambda: courier.renew())
+        counter = self._counter(ui, terminal, settings, checks, trial)
         self.terminal, self.counter = terminal, counter
+        payments = None
+        if self._hal.payment is not None and not guard.safe:
+            from firmware_agent.payments import Payments
+
+            payments = Payments(terminal, settings)
+            checks["payment.sign_in"], checks["payment.test"] = payments.check, payments.test
         courier = Courier(
             terminal,
             lambda: self._make_link(terminal.identity),
             lambda message: self._arrived(terminal, rollback, counter, courier, path, message),
         )
-        trial = NetworkTrial(terminal, settings, courier.renew)
         trial.start()
         path = Path(terminal, courier)
         checks["network.path"] = path.walk
         tasks = [self._keep_going(counter.run), self._watch_start(counter, terminal)]
-        tasks.append(self._keep_going(lambda: self._keep_time(terminal, trial)))
+        tasks.append(self._keep_going(lambda: self._keep_time(terminal, settings, trial)))
         if not guard.link_failed:
             tasks.extend([self._keep_going(courier.run), self._keep_going(Timekeeper(terminal, courier, path).run)])
             tasks.append(self._keep_going(lambda: self._keep_house(terminal, counter)))
+            if payments is not None:
+                tasks.append(self._keep_going(payments.run))
         await asyncio.gather(*tasks)
 
     def _counter(
-        self, ui: Ui, terminal: Terminal, settings: Settings, checks: "dict[str, Callable[[], Awaitable[Health]]]"
+        self,
+        ui: Ui,
+        terminal: Terminal,
+        settings: Settings,
+        checks: "dict[str, Callable[[], Awaitable[Health]]]",
+        trial: NetworkTrial,
     ) -> "Counter | SafeMode":
         """Only what this start needs is loaded: what a normal one cannot load, for want of memory or a damaged file, does not end a safe
         one.
@@ -179,7 +196,7 @@ class Agent:
             return SafeMode(self._hal, ui, self._guard, self._reset, self._log, terminal, checks)
         from firmware_agent.flows.counter import Counter
 
-        return Counter(terminal, ui, settings, checks)
+        return Counter(terminal, ui, settings, checks, self._restart, trial, lambda: self._desk_again(terminal))
 
     async def _watch_start(self, counter: "Counter | SafeMode | Degraded", terminal: "Terminal | None") -> None:
         """Say when the work of this start is done; a safe mode says it itself. A normal start lifts what failed ones had imposed."""
@@ -187,6 +204,8 @@ class Agent:
         await counter.ready.wait()
         if not guard.safe:
             guard.reached(STAGE_GOOD)
+            if terminal is not None and self._hal.spare is not None:
+                self._settle_update(terminal)
         if terminal is not None and not guard.safe:
             imposed = [
                 reason
@@ -199,6 +218,14 @@ class Agent:
                 self._log("failed %s" % error)  # the next good start lifts it
         await self._hal.clock.sleep_ms(SETTLED_MS)
         guard.reached(STAGE_SETTLED)
+
+    def _settle_update(self, terminal: Terminal) -> None:
+        from firmware_agent.update import settle  # only where programs come in slots
+
+        try:
+            settle(terminal)
+        except (DeviceError, StoreError) as error:
+            self._log("failed %s" % error)  # the next good start does it
 
     async def _check_firmware(self, terminal: Terminal) -> "Health":
         hal = self._hal
@@ -249,9 +276,24 @@ class Agent:
         activation = Activation(self._hal, store, factory, self._make_link, self._log)
         return ActivationDesk(activation, is_replaced, self._hal.clock, self._restart, self._log)
 
+    def _desk_again(self, terminal: Terminal) -> "ActivationDesk":
+        """For a terminal that has an identity, which stays until the new one is there. Raises IdentityError: the factory's record cannot be
+        read.
+        """
+        from firmware_agent.flows.activation_flow import ActivationDesk
+        from firmware_agent.identity.activation import Activation
+
+        factory = Identity.load(terminal.store, KEY_FACTORY)
+        activation = Activation(self._hal, terminal.store, factory, self._make_link, self._log, terminal.identity)
+
+        def activated(identity: Identity) -> None:
+            terminal.identity = identity  # what is still sent before the restart is signed by the key that is valid now
+
+        return ActivationDesk(activation, False, self._hal.clock, self._restart, self._log, activated)
+
     async def _keep_joined(self, settings: Settings) -> None:
         if self._hal.network is not None:
-            self._hal.network.configure(settings.get("ssid"), settings.get("password"))
+            self._hal.network.configure(*settings.network)
         while True:
             await join(self._hal, self._log)
             await self._hal.clock.sleep_ms(HOUSEKEEPING_MS)
@@ -260,6 +302,10 @@ class Agent:
         """Another device takes this one's place: give what is queued its time, forget who this is, and start as nobody."""
         from firmware_agent.identity.replacement import RECEIPT_MS, forget
 
+        if self._hal.payment is not None:
+            from firmware_agent.payments import settle
+
+            await settle(terminal)  # nobody could do it afterwards
         clock = self._hal.clock
         until_ms = clock.monotonic_ms() + RECEIPT_MS
         while terminal.outbox.waiting() and clock.monotonic_ms() < until_ms:
@@ -295,14 +341,17 @@ class Agent:
     async def _keep_house(self, terminal: Terminal, counter: "Counter | SafeMode") -> None:
         """What is due from time to time, and what the state says must go on after a restart."""
         renewals = Renewals(terminal)
+        outages = Outages()
         while True:
             terminal.watch_storage()
             terminal.watch_events()
             terminal.watch_evidence()
             if not terminal.storage_refusal:  # else keys would be made again and again that nobody knows of
                 await renewals.look()
-                if terminal.state.mode == PROBATION and terminal.wall_s:
-                    terminal.apply([TimePassed(terminal.wall_s)])
+                end_of_probation(terminal)
+                terminal.watch_suspension()
+            if outages.look(terminal.online, self._hal.clock.monotonic_ms()):
+                note(terminal, NETWORK, "lost for 10 minutes")
             if not self._guard.safe and terminal.state.mode in (IN_SERVICE, PROBATION, SUSPENDED) and daily_is_due(terminal):
                 counter.ask_self_test(DAILY)
             if terminal.store.get(KEY_REPLACEMENT) is not None:
@@ -310,12 +359,16 @@ class Agent:
             await self._hal.clock.sleep_ms(HOUSEKEEPING_MS)
             await join(self._hal, self._log)
 
-    async def _keep_time(self, terminal: Terminal, trial: NetworkTrial) -> None:
-        """What begins and ends by its time: maintenance windows, notices, the trial of the network's settings."""
+    async def _keep_time(self, terminal: Terminal, settings: Settings, trial: NetworkTrial) -> None:
+        """What begins and ends by its time: maintenance windows, notices, reminders, the review, the trial of the network's settings."""
+        reminders = Reminders(terminal, settings)
         while True:
             await trial.watch()
             if not terminal.storage_refusal:
                 watch(terminal)
+                if not self._guard.safe:  # which shows none, and loads no more than it needs
+                    reminders.watch()
+                watch_review(terminal)
             await self._hal.clock.sleep_ms(HOUSEKEEPING_MS)
 
     # What the acquirer sends.

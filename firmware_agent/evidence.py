@@ -16,7 +16,7 @@ from firmware_agent.store import StoreError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from firmware_agent.messages.schema import Claims
     from firmware_agent.state.machine import Event, State
@@ -286,6 +286,8 @@ class Evidence:
                 facts.append([kind, body["name"], body["outcome"], body.get("cause", "")])
             elif kind == "application":
                 facts.append([kind, body["application"], body["purpose"]])
+            elif kind == "summary":
+                facts.append([kind, body["number"]])
             elif kind == "receipt" and "refusal" in body:
                 count = self._count("refused " + str(body["refusal"]))
                 if count:
@@ -323,22 +325,31 @@ def of_acceptance(claims: "Claims", digest: bytes) -> "list[object] | None":
 # Reading.
 
 
-def walked(store: "Store", kept: "tuple[int, bytes]") -> "tuple[Walk, Damage | None]":
-    """The whole log of a store, and what is wrong with it. kept: (number, head) that the acquirer keeps, number 0 for none."""
+def walked(store: "Store", kept: "tuple[int, bytes]", met: "Callable[[Entry], None] | None" = None) -> "tuple[Walk, Damage | None]":
+    """The whole log of a store, and what is wrong with it. kept: (number, head) that the acquirer keeps, number 0 for none; met: takes
+    each entry that can be read.
+    """
     walk = Walk(_pair(store, KEY_ANCHOR), kept[0])
     for key in store.keys(PREFIX):
         number = _number_of(key)
         if number > walk.start:
-            walk.step(number, _record(store, key))
+            entry = walk.step(number, _record(store, key))
+            if entry is not None and met is not None:
+                met(entry)
     damage = walk.damage
     if damage is None and kept[0]:
         damage = walk.compared(kept[0], kept[1])
     return walk, damage
 
 
-def entries(store: "Store") -> "Iterator[Entry]":
-    """What the log has, the oldest first; what cannot be read is left out, as `walked` says."""
-    for key in store.keys(PREFIX):
+def entries(store: "Store", first: int = 0, newest_first: bool = False) -> "Iterator[Entry]":
+    """What the log has from that number on, the oldest first; what cannot be read is left out, as `walked` says."""
+    keys = store.keys(PREFIX)
+    if newest_first:
+        keys.reverse()
+    for key in keys:
+        if _number_of(key) < first:
+            continue
         record = _record(store, key)
         entry = parse(record) if record is not None else None
         if entry is not None:

@@ -1,4 +1,6 @@
-"""A network's settings on trial: what the acquirer has ordered stays when the broker was reached by it; else what was before returns."""
+"""A network's settings on trial: what was ordered, or set at the counter, stays when the broker was reached by it; else what was before
+returns.
+"""
 
 from firmware_agent.links.access import JOIN_TIMEOUT_MS
 from hal.errors import DeviceError
@@ -9,6 +11,7 @@ if TYPE_CHECKING:
 
     from firmware_agent.settings import Settings
     from firmware_agent.terminal import Terminal
+    from hal.network import Static
 
 TRIAL_MS = 180000  # to join, to look up the broker, and to get through to it at the second or third attempt
 
@@ -20,7 +23,7 @@ class NetworkTrial:
         self._terminal = terminal
         self._settings = settings
         self._renew = renew
-        self._network = ("", "")  # that the device was configured with
+        self._network: tuple[str, str, Static | None] = ("", "", None)  # that the device was configured with
         self._begun_ms = 0
         self._connection = 0  # what the number of the connection was when the trial began
 
@@ -31,10 +34,12 @@ class NetworkTrial:
         self._configure()
 
     async def watch(self) -> None:
-        """To be called often: begins a trial, and ends it."""
-        if not self._settings.on_trial:
-            return
+        """To be called often: begins a trial, and ends it; joins what somebody has gone back to."""
         terminal = self._terminal
+        if not self._settings.on_trial:
+            if self._settings.network != self._network:
+                await self._join()
+            return
         now_ms = terminal.hal.clock.monotonic_ms()
         if self._settings.network != self._network:
             self._begun_ms = now_ms
@@ -48,6 +53,10 @@ class NetworkTrial:
             self._fall_back("no connection within %d s" % (TRIAL_MS // 1000))
             await self._join()
 
+    def has_left(self) -> bool:
+        """Whether the connection of before the trial has ended."""
+        return not self._terminal.online or self._terminal.connection != self._connection
+
     def _fall_back(self, why: str) -> None:
         terminal = self._terminal
         terminal.log("network: settings as before: " + why)
@@ -56,7 +65,7 @@ class NetworkTrial:
     def _configure(self) -> None:
         self._network = self._settings.network
         if self._terminal.hal.network is not None:
-            self._terminal.hal.network.configure(self._network[0], self._network[1])
+            self._terminal.hal.network.configure(*self._network)
 
     async def _join(self) -> None:
         """Leave the network that is joined for the one that is set. A failure is tried again by whoever keeps house."""

@@ -3,6 +3,7 @@
 from firmware_agent.foreign_text import plain_text
 from firmware_agent.identity.registration import REGISTRATION, RegistrationError, ordered, renewed, writes
 from firmware_agent.notices import NoticeError, maintenance_changes, message_changes, notice_changes, withdrawn
+from firmware_agent.review import taken
 from firmware_agent.selftest.plans import DAILY, PlanError, plan_phases
 from firmware_agent.state.machine import REVIEW_ANSWERS, Lifted, Registered, ReviewAnswered, Suspended
 from firmware_agent.state.reasons import ACTOR_HOST, Reason, ReasonKind, reason_kind
@@ -69,7 +70,10 @@ async def effect_of(terminal: "Terminal", claims: "Claims", signed_by: bytes = b
     elif name == "status":
         if claims.text("status") not in REVIEW_ANSWERS:
             raise OrderError("unknown_action", "no status " + claims.text("status"))
-        effect.events.append(ReviewAnswered(claims.number("application"), claims.text("status"), _words(claims, "remark")))
+        answer = claims.number("application"), claims.text("status"), _words(claims, "remark")
+        effect.events.append(ReviewAnswered(*answer))
+        effect.changes.extend(taken(terminal, *answer, claims.issued_at))
+        effect.redraw = True  # a date, too, is news
     elif name == "credentials":
         try:
             effect.identity, purpose = await renewed(terminal, claims)

@@ -3,6 +3,7 @@
 import sys
 
 from firmware_agent.boot_guard import BY_POWER, BY_RESET, BY_WATCHDOG, BootGuard
+from firmware_agent.slots import DATA_FOLDER
 from hal.files import Files
 from hal.platform import Platform
 
@@ -17,14 +18,15 @@ if TYPE_CHECKING:
     from hal.clock import Clock
     from hal.hal import Hal
 
-DATA_FOLDER = "data"
 # Bytes given out after which garbage is collected, though there is room: else what lives lies scattered all over the heap, and of half a
 # heap that is free no part is large enough (for the table of MicroPython's strings, say, which doubles in one piece).
 GARBAGE_BYTES = 65536
 
 
-def run(machine: "Any", network: "Any", build: "Callable[[Platform], Hal]") -> None:
-    """What a microcontroller's main.py does. machine, network: MicroPython's modules; build: imports the board, and builds it."""
+def run(machine: "Any", network: "Any", build: "Callable[[Platform], Hal]", spare: str = "") -> None:
+    """What a microcontroller's main.py does. machine, network: MicroPython's modules; build: imports the board, and builds it; spare: the
+    folder for a newer program (slots.py), '' where there is none. An older main.py calls this, too: it stays as it is.
+    """
     import asyncio
     import errno
     import gc
@@ -40,7 +42,8 @@ def run(machine: "Any", network: "Any", build: "Callable[[Platform], Hal]") -> N
         if error.args[0] != errno.EEXIST:
             raise
     sleep_ms = asyncio.sleep_ms  # type: ignore[attr-defined]  # MicroPython's
-    platform = Platform(machine, network, time, sleep_ms, Files(DATA_FOLDER), resolve, Files(program_root()))
+    files, program = Files(DATA_FOLDER), Files(program_root())
+    platform = Platform(machine, network, time, sleep_ms, files, resolve, program, Files(spare) if spare else None)
 
     def link() -> "Callable[[LinkSettings, Clock], Link]":
         from firmware_agent.links.mqtt_stream import MqttStreamLink

@@ -6,6 +6,7 @@ A store that refuses to be written changes no state; but it silences nobody: wha
 import os
 
 from firmware_agent import VERSION
+from firmware_agent.draft import forgotten
 from firmware_agent.evidence import Damage, Evidence, of_state
 from firmware_agent.identity.certificate import issued_s
 from firmware_agent.messages.cbor import CborError, decode, encode
@@ -16,8 +17,10 @@ from firmware_agent.messages.refusals import Refusals
 from firmware_agent.messages.schema import LINK_ONLINE, topic
 from firmware_agent.notices import PREFIX as NOTICES
 from firmware_agent.notices import Notices
+from firmware_agent.prompts import Prompts
 from firmware_agent.state.machine import FUNCTION_TESTS, SEND_APPLICATION, SEND_STATE, Booted, State, reduce
 from firmware_agent.store import StoreError
+from firmware_agent.suspension import KEY_SUSPENSION, Suspension, is_back
 from hal.clock import TRUST_NONE, TRUST_SET
 
 TYPE_CHECKING = False
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
     from firmware_agent.identity.identity import Identity
     from firmware_agent.messages.schema import Claims
+    from firmware_agent.reminders import Reminder
     from firmware_agent.state.machine import Event
     from firmware_agent.store import Store
     from hal.clock import Clock
@@ -34,8 +38,11 @@ if TYPE_CHECKING:
 KEY_STATE = "state"
 KEY_HIGHEST = "highest"  # highest sequence accepted from the acquirer
 KEY_REPORT = "report"  # the last self-test's report as it was queued, for a slip, a code or a file at any later time
+KEY_SUMMARY = "summary"  # the same of the last suspension's summary
 KEY_WALL = "wall"  # the last time known from a signed source: the clock's floor
 KEY_SUPPOSED = "supposed"  # what the clock wakes with was only supposed
+
+_KEPT = {"report": KEY_REPORT, "summary": KEY_SUMMARY}  # kinds of messages of which the last stays
 
 STORAGE_AGAIN_MS = 15000  # while the store refuses, it is tried again so often
 SEQUENCES_A_SECOND = 4  # of an uncounted boot: more than a terminal has to say
@@ -56,8 +63,11 @@ class Terminal:
         self.refusals = Refusals(hal.clock)
         self._losses_told = self.outbox.dropped  # those before this boot are in its first report
         self.notices = Notices(store)
+        self.reminders: list[Reminder] = []  # that the merchant has to confirm now: see Reminders in reminders.py
         self.state = load_state(store)
         self.evidence = Evidence(store)
+        self.prompts = Prompts()
+        self.suspension = Suspension.decoded(store.get(KEY_SUSPENSION))
         self.changes_seen = 0  # grows with each change of state, so that a page knows when it is out of date
         self.connection = 0  # number of the connection to the broker, as the state message tells it
         self.online = False
@@ -123,12 +133,12 @@ class Terminal:
         events: "list[Event]",
         messages: "list[tuple[str, dict[str, object]]] | None" = None,
         changes: "list[tuple[str, bytes | None]] | None" = None,
-        sealed: bytes = b"",
+        application: "dict[str, object] | None" = None,
         facts: "list[list[object]] | None" = None,
     ) -> None:
         """Take events into the state. The new state, the messages that it makes due, further messages of the caller's, further changes
         to the store, and the entry in the evidence log that tells of all this and of further facts, are one write: after a power cut all of
-        it happened, or nothing. sealed: of an application that is due. Raises StoreError: nothing happened.
+        it happened, or nothing. application: further fields of one that is due. Raises StoreError: nothing happened.
         """
         state = self.state
         due: list[str] = []
@@ -138,25 +148,34 @@ class Terminal:
         changed = state.to_list() != self.state.to_list()
         outgoing = list(messages or [])
         if SEND_APPLICATION in due:
-            outgoing.append(("application", _application_body(state, sealed)))
+            outgoing.append(("application", _application_body(state, application or {})))
         if SEND_STATE in due:
             outgoing.append(("state", self.state_body(state)))
         noted = list(facts or [])
         writes = (changes or []) + self._queued(outgoing, noted)
+        suspension = self.suspension
         if changed:
             writes.append((KEY_STATE, encode(state.to_list())))
             noted.append(of_state(events, state))
-        writes.extend(self.evidence.changes(noted, self.boot_count, self.wall_s))
+            if not state.reasons:
+                writes.extend(forgotten(self.store))
+            suspension = suspension.after(state, self.evidence.number + 1)
+            if suspension is not self.suspension:
+                writes.append((KEY_SUSPENSION, suspension.encoded()))
+        writes.extend(self._entry(noted))
         if writes:
             self.store.put_all(writes)
-            self.evidence.written()
+            self._entered()
         self._events.settled()
         if any([key.startswith(NOTICES) for key, _ in writes]):
             self.notices.load()
         if changed:
             self.log("state %s -> %s %s" % (self.state.mode, state.mode, state.step))
             self.state = state
+            self.suspension = suspension
             self.changes_seen += 1
+            if is_back(state):
+                self.prompts.count_anew()
 
     def tell(
         self,
@@ -175,8 +194,8 @@ class Terminal:
                 raise
             noted = list(facts or [])
             writes = (changes or []) + self._queued(messages, noted)
-            self.store.keep(writes + self.evidence.changes(noted, self.boot_count, self.wall_s, refused=True))
-            self.evidence.written()
+            self.store.keep(writes + self._entry(noted, refused=True))
+            self._entered()
             self._events.settled()
             self.outbox.bound_held()
             return False
@@ -191,23 +210,41 @@ class Terminal:
         self.log("evidence log damaged: %s" % damage)
         self.tell([damage.message()], facts=[damage.fact()])
 
+    def note_prompt(self, page: str, key: str = "") -> None:
+        """A page is on the screen, or was answered by that key."""
+        now_ms = self.hal.clock.monotonic_ms()
+        if key:
+            self.prompts.answered(page, key, now_ms)
+        else:
+            self.prompts.shown(page, now_ms)
+
     def watch_evidence(self) -> None:
-        """To be called often. Give the acquirer the evidence log's head, if that is due."""
+        """To be called often. Enter what stood on the screen, and give the acquirer the evidence log's head, as far as they are due."""
+        if self.prompts.are_due(self.hal.clock.monotonic_ms()):
+            self.tell([], facts=self.prompts.take())
         if self.online:
             body = self.evidence.audit(self.hal.clock.monotonic_ms())
             if body is not None:
                 self.send("audit", body)
+
+    def _entry(self, noted: "list[list[object]]", refused: bool = False) -> "list[tuple[str, bytes | None]]":
+        """What to write for the evidence log's entry with these facts, and with what stood on the screen before them."""
+        return self.evidence.changes(self.prompts.before(noted), self.boot_count, self.wall_s, refused)
+
+    def _entered(self) -> None:
+        self.evidence.written()
+        self.prompts.written()
 
     def _queued(self, messages: "list[tuple[str, dict[str, object]]]", noted: "list[list[object]]") -> "list[tuple[str, bytes | None]]":
         """What to write to queue the messages; what they are to the evidence log is added to `noted`."""
         outgoing, waiting = self._events.sort(messages, self.wall_s, self.online)
         noted.extend(self.evidence.of_messages(messages))
         queued = self.outbox.changes(outgoing, self.wall_s)
-        reports: list[tuple[str, bytes | None]] = []
+        kept: list[tuple[str, bytes | None]] = []
         for (kind, _), (_, entry) in zip(outgoing, queued):  # noqa: B905  the entries come first, in the order of the messages
-            if kind == "report":
-                reports.append((KEY_REPORT, entry))
-        return reports + queued + waiting
+            if kind in _KEPT:
+                kept.append((_KEPT[kind], entry))
+        return kept + queued + waiting
 
     def watch_events(self) -> None:
         """To be called often. Tell what was counted where it happened, and what has waited long enough."""
@@ -219,6 +256,16 @@ class Terminal:
             told.append(("event", {"name": "messages_lost", "times": losses}))
         if told or (self.online and self._events.have_waited):
             self.tell(told)
+
+    def watch_suspension(self) -> None:
+        """To be called often. Tell, once, what a suspension was that is over. Raises StoreError: it is told later."""
+        if self.suspension.is_open and is_back(self.state):
+            from firmware_agent.summary import summary_body  # seldom needed
+
+            told = self.suspension.told()
+            self.apply([], [("summary", summary_body(self))], [(KEY_SUSPENSION, told.encoded())])
+            self.suspension = told
+            self.log("summary of suspension %d" % told.number)
 
     def watch_storage(self) -> None:
         """To be called often. Say it, once, when the store has begun to refuse what is written, and when it takes it again; while it
@@ -244,10 +291,17 @@ class Terminal:
 
     def last_report(self) -> "Claims | None":
         """The report of the last self-test, sent or not; None where none is kept that this version can read."""
-        if self.store.get(KEY_REPORT) is None:
+        return self._last(KEY_REPORT)
+
+    def last_summary(self) -> "Claims | None":
+        """The same of the summary of the last suspension."""
+        return self._last(KEY_SUMMARY)
+
+    def _last(self, key: str) -> "Claims | None":
+        if self.store.get(key) is None:
             return None
         try:
-            return self.outbox.message(KEY_REPORT)
+            return self.outbox.message(key)
         except ValueError:
             return None
 
@@ -277,7 +331,7 @@ class Terminal:
 
 def function_tests(hal: "Hal") -> "tuple[str, ...]":
     """The function tests that these devices allow."""
-    devices = {"print": hal.printer, "scan": hal.scanner, "pay": hal.card_reader}
+    devices = {"print": hal.printer, "scan": hal.scanner, "pay": hal.card_reader, "keys": hal.keypad, "screen": hal.display}
     return tuple(test for test in FUNCTION_TESTS if devices[test] is not None)
 
 
@@ -292,14 +346,15 @@ def load_state(store: "Store") -> State:
         raise ValueError("state cannot be read: %r" % error)
 
 
-def _application_body(state: State, sealed: bytes) -> "dict[str, object]":
+def _application_body(state: State, further: "dict[str, object]") -> "dict[str, object]":
     body: dict[str, object] = {
         "application": state.application,
-        "purpose": "reactivation",
+        "purpose": "appeal" if state.level else "reactivation",
         "reasons": [reason.told() for reason in state.reasons],
     }
-    if sealed:
-        body["sealed"] = sealed
+    if state.level:
+        body["level"] = state.level
+    body.update(further)
     return body
 
 

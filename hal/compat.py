@@ -33,6 +33,14 @@ def sync(file: object) -> None:
         os.sync()
 
 
+def close_stream(stream: object) -> None:
+    """Close what asyncio.open_connection gave as its writer, at once: what is not yet sent is dropped."""
+    if MICROPYTHON:
+        stream.s.close()  # type: ignore[attr-defined]  # its own close() does nothing
+    else:
+        stream.transport.abort()  # type: ignore[attr-defined]
+
+
 def p256() -> "P256":
     """ECDSA and ECDH on P-256: the `cryptography` package on CPython, the project's own code on MicroPython. Build once and keep it."""
     if MICROPYTHON:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from hal.files import Files
     from hal.keypad import Keypad
     from hal.network import Network
+    from hal.payment import Payment
     from hal.printer import Printer
     from hal.scanner import Scanner
     from hal.secure_element import SecureElement
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from hal.watchdog import Watchdog
 
 # In the order in which they are brought up: what the others need, or what can tell of their failure, first.
-KINDS = ("clock", "storage", "secure_element", "display", "keypad", "printer", "card_reader", "scanner", "sounder", "network")
+KINDS = ("clock", "storage", "secure_element", "display", "keypad", "printer", "card_reader", "scanner", "sounder", "network", "payment")
 
 
 class Hal:
@@ -42,6 +43,8 @@ class Hal:
         buses: "dict[str, list[str]] | None" = None,
         watchdog: "Watchdog | None" = None,
         program: "Files | None" = None,
+        spare: "Files | None" = None,
+        payment: "Payment | None" = None,
     ) -> None:
         self.board = board  # for reports; nothing may branch on it
         self.hardware_id = hardware_id
@@ -54,10 +57,12 @@ class Hal:
         self.card_reader = card_reader
         self.scanner = scanner
         self.network = network
+        self.payment = payment
         self.sounder = sounder
         self.buses = buses or {}  # name -> kinds of the devices on it: what fails together
         self.watchdog = watchdog
         self.program = program  # the files of the program itself
+        self.spare = spare  # the folder for a newer one; None where the terminal does not install it itself
 
     def devices(self) -> "list[Device]":
         """The devices there are, in the order of KINDS."""

@@ -12,7 +12,8 @@ class Platform:
     """machine, network, time: MicroPython's modules of those names, or objects that keep to the same calls;
     sleep_ms: `async sleep_ms(duration_ms)`; files: see hal.files; resolve: `resolve(host)` gives the IPv4 address of a host name as text,
     and raises OSError where there is none. It may block until the TCP/IP stack gives up, as hal.resolver does;
-    program: the files of the program itself, from the folder that its packages lie in.
+    program: the files of the program itself, from the folder that its packages lie in; spare: the folder for a newer one, None where
+    somebody else installs it.
     """
 
     def __init__(
@@ -24,6 +25,7 @@ class Platform:
         files: "Files",
         resolve: "Callable[[str], str]",
         program: "Files",
+        spare: "Files | None" = None,
     ) -> None:
         self.machine = machine
         self.network = network
@@ -32,3 +34,4 @@ class Platform:
         self.files = files
         self.resolve = resolve
         self.program = program
+        self.spare = spare

@@ -106,7 +106,7 @@ def _wlan(bench: Bench, part: dict[str, Any]) -> Chip:
     return WifiChip(bench.now_ms)
 
 
-# The part of board.json -> how it is wired. Parts without a chip of their own (system_clock, software_key) are not here.
+# The part of board.json -> how it is wired. Parts without a chip of their own (CHIPLESS) are not here.
 # A model is imported when a board lists it, so that a bench needs no more than its board does.
 WIRING: dict[str, Wire] = {
     "file_storage": _file_storage,
@@ -121,7 +121,7 @@ WIRING: dict[str, Wire] = {
     "ds3231": _ds3231,
     "buzzer": _buzzer,
 }
-CHIPLESS = frozenset({"system_clock", "software_key"})
+CHIPLESS = frozenset({"system_clock", "software_key", "iso8583_payment"})
 
 
 class Bench:
@@ -182,7 +182,8 @@ class Bench:
             op.WLAN_DISCONNECT: self._wlan_disconnect,
             op.WLAN_STATUS: lambda unit, argument, data: (self._wifi.status(), b""),
             op.WLAN_RSSI: lambda unit, argument, data: (self._wifi.rssi(), b""),
-            op.WLAN_ADDRESSES: lambda unit, argument, data: (0, " ".join(self._wifi.addresses()).encode()),
+            op.WLAN_ADDRESSES: self._wlan_addresses,
+            op.WLAN_SCAN: self._wlan_scan,
             op.WLAN_MAC: lambda unit, argument, data: (0, self.unique_id),
             op.FLASH_CALL: self._flash_call,
             op.NET_RESOLVE: lambda unit, argument, data: (0, self._wifi.resolve(data.decode(errors="replace")).encode()),
@@ -407,6 +408,18 @@ class Bench:
     def _wlan_disconnect(self, unit: int, argument: int, data: bytes) -> tuple[int, bytes]:
         self._wifi.disconnect()
         return 0, b""
+
+    def _wlan_addresses(self, unit: int, argument: int, data: bytes) -> tuple[int, bytes]:
+        if data:
+            own = data.decode(errors="replace").split(" ")
+            if data != b"dhcp" and len(own) != 4:
+                raise OSError(errno.EINVAL, "not four addresses")
+            self._wifi.have_addresses(None if data == b"dhcp" else tuple(own))
+        return 0, " ".join(self._wifi.addresses()).encode()
+
+    def _wlan_scan(self, unit: int, argument: int, data: bytes) -> tuple[int, bytes]:
+        lines = [f"{ssid.hex()} {channel} {rssi} {security}" for ssid, channel, rssi, security in self._wifi.scan()]
+        return 0, "\n".join(lines).encode()
 
 
 def _bus(facts: dict[str, Any], random: Random) -> Bus:

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import sys
 import tempfile
 import time
@@ -14,13 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from firmware_agent.texts import LANGUAGES
-from host_sim import trial
+from host_sim import coverage, trial
 from host_sim.attack import document, run_attacks
 from host_sim.boards import boards
 from host_sim.brokers import BrokerFailure
 from host_sim.evidence_package import is_package, verify_package_and_print
 from host_sim.fault_matrix import run_matrix
 from host_sim.junit import junit_xml
+from host_sim.runs import Run, run_all
 from host_sim.scenario import ScenarioError, load
 from host_sim.siege import AttackError
 from host_sim.story import BROKERS, Outcome, Story
@@ -29,17 +31,20 @@ from host_sim.verify import VerifyError, verify_and_print
 
 GOOD, FAILED, WRONG_USAGE = 0, 1, 2
 BOTH = "both"  # runtimes
+ALL = "all"
+CORES = os.cpu_count() or 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The entry point of the `reinstate` command."""
     parser = argparse.ArgumentParser(prog="reinstate", description="Gets a suspended payment terminal back into service.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    run = commands.add_parser("run", help="run a scenario without a window", description=_run.__doc__)
-    run.add_argument("scenario", type=Path, metavar="SCENARIO", help="a scenario file (see docs/simulation.md)")
-    run.add_argument("--runtime", choices=RUNTIMES, help="what the agent runs on (default: what the board is made for)")
-    run.add_argument("--board", choices=boards(), help="default: as the scenario says")
-    run.add_argument("--lang", choices=LANGUAGES, help="language of the screens; default: as the scenario says")
+    run = commands.add_parser("run", help="run scenarios without a window", description=_run.__doc__)
+    run.add_argument("scenario", type=Path, nargs="+", metavar="SCENARIO", help="a scenario file (see docs/simulation.md)")
+    run.add_argument("--runtime", choices=(*RUNTIMES, ALL), help="what the agent runs on (default: what the board is made for)")
+    run.add_argument("--board", choices=(*boards(), ALL), help="default: as the scenario says; all: every microcontroller's")
+    run.add_argument("--lang", choices=(*LANGUAGES, ALL), help="language of the screens; default: as the scenario says")
+    run.add_argument("--jobs", type=_count, default=CORES, metavar="N", help="runs at the same time (default: %(default)s)")
     run.add_argument("--broker", choices=BROKERS, default="embedded", help="default: %(default)s")
     run.add_argument("--json", action="store_true", help="print one JSON document and nothing else on stdout")
     run.add_argument("--junit", type=Path, metavar="FILE", help="write the steps as JUnit XML")
@@ -70,9 +75,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     attack.add_argument("--runtime", choices=(*RUNTIMES, BOTH), default=BOTH, help="what the agent runs on (default: %(default)s)")
     attack.add_argument("--only", default="*", metavar="PATTERN", help="attacks whose id matches, as 'terminal.forged.*' (default: all)")
     attack.add_argument("--json", action="store_true", help="print one JSON document and nothing else on stdout")
+    covered = commands.add_parser("coverage", help="which rows of docs/coverage.md hold", description=_coverage.__doc__)
+    covered.add_argument("--board", choices=boards(), default="esp32s3_counter", help="default: %(default)s")
+    covered.add_argument("--runtime", choices=RUNTIMES, help="what the agent runs on (default: what the board is made for)")
+    covered.add_argument("--lang", choices=LANGUAGES, help="language of the screens; default: as each scenario says")
+    covered.add_argument(
+        "--jobs", type=_count, default=os.cpu_count() or 1, metavar="N", help="runs at the same time (default: %(default)s)"
+    )
+    covered.add_argument("--json", action="store_true", help="print one JSON document and nothing else on stdout")
     trial.add_commands(commands)
     options = parser.parse_args(arguments)
-    own = {"run": _run, "verify": _verify, "faults": _faults, "attack": _attack}
+    own = {"run": _run, "verify": _verify, "faults": _faults, "attack": _attack, "coverage": _coverage}
     try:
         if options.command in own:
             return own[options.command](options)
@@ -85,11 +98,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    """Run a scenario: a broker, an acquirer and one terminal; tells each step as it happens and ends with a summary."""
-    scenario = load(options.scenario)
-    board = options.board or scenario.board
-    runtime = options.runtime or runtime_of(board)
-    check_runtime(board, runtime)
+    """Run a scenario: broker, acquirer and one terminal; tells each step as it happens and ends with a summary. Of several runs it tells
+    how each ended, and the sum.
+    """
+    runs = [run for path in options.scenario for run in _runs_of(path, options)]
+    if len(runs) > 1:
+        return _run_several(runs, options)
+    board, runtime = runs[0].board, runs[0].runtime
+    scenario = load(runs[0].scenario)
     began = time.monotonic()
     out = sys.stderr if options.json else sys.stdout
 
@@ -106,7 +122,7 @@ def _run(options: argparse.Namespace) -> int:
             Path(folder),
             board=board,
             runtime=runtime,
-            language=options.lang or scenario.language,
+            language=runs[0].language,
             broker=options.broker,
             tell=tell,
             screens=options.screens,
@@ -120,6 +136,31 @@ def _run(options: argparse.Namespace) -> int:
         with contextlib.suppress(BrokenPipeError):
             _summary(outcome)
     return GOOD if outcome.passed else FAILED
+
+
+def _runs_of(path: Path, options: argparse.Namespace) -> list[Run]:
+    """Of one scenario; everything that is wrong with them is found before the first one begins."""
+    scenario = load(path)
+    chosen = options.board or scenario.board
+    languages = LANGUAGES if options.lang == ALL else (options.lang or scenario.language,)
+    runs = []
+    for board in (name for name in boards() if runtime_of(name) == RUNTIMES[0]) if chosen == ALL else (chosen,):
+        for runtime in RUNTIMES if options.runtime == ALL else (options.runtime or runtime_of(board),):
+            check_runtime(board, runtime)
+            runs += [Run(path, board, runtime, language, options.broker) for language in languages]
+    return runs
+
+
+def _run_several(runs: list[Run], options: argparse.Namespace) -> int:
+    if options.junit is not None or options.screens is not None:
+        raise ScenarioError("--junit and --screens are for one run")
+    out = sys.stderr if options.json else sys.stdout
+    total = asyncio.run(run_all(runs, max(1, options.jobs), lambda line: print(line, file=out, flush=True)))
+    if options.json:
+        print(json.dumps(total.document(), ensure_ascii=False, indent=2))
+    else:
+        print("\n".join(["", *total.table()]))
+    return GOOD if total.passed == len(runs) else FAILED
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -177,6 +218,25 @@ def _attack(options: argparse.Namespace) -> int:
         refused = sum(result.refused for result in results)
         print(f"{len(results)} attacks, {refused} refused as they have to be, {failed} of these without a change")
     return GOOD if failed == len(results) else FAILED
+
+
+def _coverage(options: argparse.Namespace) -> int:
+    """Run every scenario that covers a row of docs/coverage.md; a row holds that has a scenario, and whose scenarios all
+    pass. Exit code 1: one does not.
+    """
+    runtime = options.runtime or runtime_of(options.board)
+    check_runtime(options.board, runtime)
+    runs = coverage.runs_on(options.board, runtime, options.lang)
+    total = asyncio.run(run_all(runs, max(1, options.jobs), lambda line: print(line, file=sys.stderr, flush=True)))
+    rows = coverage.rows_of(total)
+    hold = sum(row.holds for row in rows)
+    if options.json:
+        print(json.dumps(coverage.document(rows), indent=2))
+    else:
+        for row in rows:
+            print(f"{row.id:<4} {'holds' if row.holds else 'DOES NOT HOLD':<14} {' '.join(row.tests)}")
+        print(f"board {options.board}, agent on {runtime}: {hold} of {len(rows)} rows hold")
+    return GOOD if hold == len(rows) else FAILED
 
 
 def _count(text: str) -> int:

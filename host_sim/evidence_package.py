@@ -10,10 +10,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from firmware_agent.console_export import BEGINS, ENDS, EVIDENCE, LINE
 from firmware_agent.evidence import BROKEN, FIRST_HEAD, Entry, Walk
 from firmware_agent.evidence_package import HEADING
 from firmware_agent.messages.cbor import CborError, decode
-from host_sim.verify import Finding, Key, VerifyError, document, jsonable, print_lines, read_file, read_key, time_text, verify_message
+from host_sim.verify import (
+    MAX_FILE_BYTES,
+    Finding,
+    Key,
+    VerifyError,
+    document,
+    jsonable,
+    print_lines,
+    read_file,
+    read_key,
+    time_text,
+    verify_message,
+)
 
 
 @dataclass
@@ -33,13 +46,39 @@ class Evidence:
 
 
 def is_package(path: str) -> bool:
-    """By its beginning. A file that cannot be read is none."""
-    beginning = HEADING.split(" ", maxsplit=1)[0].encode()
+    """By its beginning, or by that of an export on a console. A file that cannot be read is none."""
     try:
         with Path(path).open("rb") as file:
-            return file.read(len(beginning)) == beginning
+            data = file.read(MAX_FILE_BYTES)
     except OSError:
         return False
+    return data.startswith(HEADING.split(" ", maxsplit=1)[0].encode()) or (BEGINS + EVIDENCE).encode() in data
+
+
+def from_console(text: str) -> str:
+    """The package in what a console has shown, the last that came to its end, without what others wrote between its lines; a text that is
+    no such capture as it is.
+    """
+    whole = exports_of(text.splitlines(), EVIDENCE)
+    return "\n".join(whole[-1]) if whole else text
+
+
+def exports_of(lines: Iterable[str], what: str) -> list[list[str]]:
+    """The exports of that name which came to their end, in a console's lines. What stands before the agent's own text in each line, as the
+    time does in a journal, is cut off.
+    """
+    whole: list[list[str]] = []
+    export: list[str] | None = None
+    margin = 0
+    for line in lines:
+        if line.endswith(BEGINS + what):
+            export, margin = [], len(line) - len(BEGINS + what)
+        elif export is not None and line.endswith(ENDS + what):
+            whole.append(export)
+            export = None
+        elif export is not None and line[margin:].startswith(LINE):
+            export.append(line[margin + len(LINE) :])
+    return whole
 
 
 def verify_package_and_print(path: str, key_paths: Iterable[str], head: str, as_json: bool) -> bool:
@@ -47,7 +86,8 @@ def verify_package_and_print(path: str, key_paths: Iterable[str], head: str, as_
     VerifyError.
     """
     keys = [read_key(key_path) for key_path in key_paths]
-    evidence = verify_package(read_file(path).decode("ascii", "replace"), keys, read_head(head) if head else None)
+    text = from_console(read_file(path).decode("utf-8", "replace"))
+    evidence = verify_package(text, keys, read_head(head) if head else None)
     if as_json:
         print(json.dumps(package_document(evidence), ensure_ascii=False, indent=2))
     else:
@@ -70,15 +110,14 @@ def read_head(text: str) -> tuple[int, bytes]:
 def verify_package(text: str, keys: list[Key], kept: tuple[int, bytes] | None = None) -> Evidence:
     """kept: (count, head) that the acquirer keeps. Raises VerifyError for what is no package of this version."""
     lines = text.split("\n")
-    while lines and not lines[-1].strip():
+    while len(lines) > 1 and not lines[-1].strip():
         lines.pop()
     heading, _, where = lines[0].strip().rpartition(" ")
     if heading != HEADING:
         raise VerifyError(f"begins with {lines[0].strip()[:60]!r}, not with {HEADING!r} and a topic: a package of another version")
     try:
-        message, anchor, *records = [base64.b64decode(line.strip(), validate=True) for line in lines[1:]]
-        number, head = decode(anchor)
-        walk = Walk((_count(number), bytes(head)), kept[0] if kept else 0)
+        message, anchor, *records = [_bytes_of(line.strip()) for line in lines[1:]]
+        walk = Walk(_anchor(decode(anchor)), kept[0] if kept else 0)
     except (binascii.Error, CborError, TypeError, ValueError) as error:
         return Evidence(f"the package is damaged or cut off: {error}", Finding("damaged"))
     signed = verify_message(where, message, keys)
@@ -133,10 +172,22 @@ def package_document(evidence: Evidence) -> dict[str, Any]:
     return document(evidence.signed) | {"whole": evidence.is_whole, "broken": broken, "entries": entries}
 
 
-def _count(value: object) -> int:
-    if not isinstance(value, int):
+def _bytes_of(line: str) -> bytes:
+    """Raises ValueError for what is not the one form that these bytes have in base64: bits that mean nothing could be altered there."""
+    data = base64.b64decode(line, validate=True)
+    if base64.b64encode(data).decode() != line:
+        raise ValueError("base64 of another form")
+    return data
+
+
+def _anchor(value: object) -> tuple[int, bytes]:
+    """Raises ValueError."""
+    if not isinstance(value, list) or len(value) != 2:
         raise ValueError("no anchor")
-    return value
+    number, head = value
+    if type(number) is not int or not isinstance(head, bytes) or len(head) != len(FIRST_HEAD):
+        raise ValueError("no anchor")
+    return number, head
 
 
 def _number_of(record: bytes, expected: int) -> int:

@@ -56,14 +56,22 @@ def install(board: str, device: Path) -> None:
         shutil.copyfile(source, target)
 
 
-async def signed_manifest(device: Path, element: SecureElement, slot: int, public_key: bytes) -> bytes:
+def release(board: str, folder: Path, version: str) -> None:
+    """Put a board's program there as a release of that version; what was there goes. It is not signed yet."""
+    shutil.rmtree(folder, ignore_errors=True)
+    install(board, folder)
+    about = folder / "firmware_agent" / "__init__.py"
+    about.write_text(about.read_text(encoding="utf-8").replace(f'"{VERSION}"', f'"{version}"'), encoding="utf-8")
+
+
+async def signed_manifest(device: Path, element: SecureElement, slot: int, public_key: bytes, version: str = VERSION) -> bytes:
     """The manifest of all files in that folder, signed by the key in that slot of the element."""
     files = {
         path.relative_to(device).as_posix(): sha256(path.read_bytes()).digest()
         for path in sorted(device.rglob("*"))
         if path.is_file() and path.name != MANIFEST_NAME
     }
-    return await sign(element, slot, key_id(public_key), manifest_payload(VERSION, files), SIGNED_FOR)
+    return await sign(element, slot, key_id(public_key), manifest_payload(version, files), SIGNED_FOR)
 
 
 class Image(Chip):

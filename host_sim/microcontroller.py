@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from firmware_agent import start
 from firmware_agent.links.mqtt_paho import MqttPahoLink
+from firmware_agent.slots import DATA_FOLDER, SLOTS, Slots
 from hal.files import Files
 from hal.hal import Hal
 from hal.platform import Platform
@@ -63,7 +64,7 @@ class Microcontroller(DesktopTerminal):
         self._restarting = False
         self._stop: Callable[[], None] = lambda: None
         self.bench.on_reset = self._reset
-        self.data = folder / start.DATA_FOLDER
+        self.data = folder / DATA_FOLDER
         self.data.mkdir(parents=True, exist_ok=True)
         self.bench.chips["storage"].folder = self.data  # type: ignore[attr-defined]
         if not self.device.exists():
@@ -84,7 +85,13 @@ class Microcontroller(DesktopTerminal):
         return hal
 
     def _platform(self, port: Port) -> Platform:
-        return in_process_platform(port, files_on(port)(str(self.data)), program=Files(str(self.device)))
+        program, spare = Files(str(self.device)), Files(str(self.device / self.spare_slot))
+        return in_process_platform(port, files_on(port)(str(self.data)), program=program, spare=spare)
+
+    @property
+    def spare_slot(self) -> str:
+        """Where a newer program is put: the slot that does not run."""
+        return SLOTS[1] if Slots(Files(str(self.data))).good == SLOTS[0] else SLOTS[0]
 
     @classmethod
     def check_runtime(cls, board: str, runtime: str) -> None:

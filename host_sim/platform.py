@@ -41,10 +41,11 @@ def in_process_platform(
     time: Any = None,
     sleep_ms: Callable[[int], Awaitable[None]] | None = None,
     program: Files | None = None,
+    spare: Files | None = None,
 ) -> Platform:
     """What a board's build() is handed. bench: one, or a way to one; time: a SimulatedTime (the bench is to have its now_ms), or the
     machine's own; sleep_ms: how to wait in that time, unless `time` has a sleep_ms of its own; program: what is on the device, or this
-    source tree.
+    source tree; spare: the folder for a newer one.
     """
     time = time or RealTime()
     return Platform(
@@ -55,4 +56,5 @@ def in_process_platform(
         files=files,  # type: ignore[arg-type]  # Flash keeps to the calls of Files
         resolve=lambda host: bench.transact(NET_RESOLVE, 0, 0, host.encode())[1].decode(),
         program=program or Files(str(Path(__file__).parent.parent)),
+        spare=spare,
     )

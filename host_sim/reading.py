@@ -91,22 +91,37 @@ def _glyphs(path: str) -> Glyphs:
 
 
 def _rows(picture: Image.Image, row_px: int, glyphs: Glyphs) -> list[str]:
-    """Each row of the picture, read as if rows were `row_px` high."""
-    lines = []
+    """Each row of the picture, read as if rows were `row_px` high; a line of double size takes two of them."""
+    lines: list[str] = []
     margin = (row_px - HEIGHT_PX) // 2
+    row_bytes = (picture.width + 7) // 8
+    above = b""  # the row before, where it is no line by itself
     for top in row_tops(picture.height, row_px):
-        row = picture.crop((0, top, picture.width, top + row_px))
-        colours = row.getcolors(2)  # None for more than two
-        if colours is None:
+        bits = _ink(picture.crop((0, top, picture.width, top + row_px)))
+        if bits is None:
             lines.append(UNREADABLE * (picture.width // 8))
             continue
-        colour = max(colours)[1]  # the more frequent one
-        assert isinstance(colour, tuple)
-        paper = Image.new("RGB", row.size, colour)
-        ink = ImageChops.difference(row, paper).point(ANY * 3).convert("L").point(ANY, "1")
-        bits = ink.crop((0, margin, row.width, margin + HEIGHT_PX)).tobytes()
-        lines.append(_line(bits, len(bits) // HEIGHT_PX, glyphs))
+        line = _line(bits[margin * row_bytes : (margin + HEIGHT_PX) * row_bytes], row_bytes, glyphs)
+        half = HEIGHT_PX * row_bytes
+        large = _halved(above[-half:] + bits[:half], row_bytes) if above and UNREADABLE in line else None
+        if large is not None:
+            lines[-1] = _line(large, row_bytes // 2, glyphs)
+            above = b""
+            continue
+        lines.append(line)
+        above = bits if UNREADABLE in line else b""
     return lines
+
+
+def _ink(row: Image.Image) -> bytes | None:
+    """What is drawn in a row, a bit for each pixel; None where it has more than two colours."""
+    colours = row.getcolors(2)  # None for more than two
+    if colours is None:
+        return None
+    colour = max(colours)[1]  # the more frequent one
+    assert isinstance(colour, tuple)
+    paper = Image.new("RGB", row.size, colour)
+    return ImageChops.difference(row, paper).point(ANY * 3).convert("L").point(ANY, "1").tobytes()
 
 
 def _line(bits: bytes, row_bytes: int, glyphs: Glyphs) -> str:

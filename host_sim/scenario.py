@@ -1,12 +1,16 @@
 """Scenario files: what happens to a terminal, step by step, as YAML; read strictly, with the place of each error.
 
     scenario: One line on what it shows
+    covers: [S6, P1]
     board: esp32s3_counter
     language: zh-CN
     steps:
       - boot
       - expect_page: idle
       - order: {action: suspend, reason: violation}
+      - where_there_is:
+          printer:
+            - expect_slip: slip.no_value
 
 A step is a verb, alone or with its argument. The verbs are in VERBS; docs/simulation.md describes them.
 """
@@ -18,6 +22,7 @@ from pathlib import Path
 
 import yaml
 
+from firmware_agent.console_export import AUDIT, EVIDENCE, SUMMARY
 from firmware_agent.messages.schema import NOTICES
 from firmware_agent.selftest.phases import OUTCOMES
 from firmware_agent.selftest.plans import DEVICE, PLANS, phase_ids
@@ -43,8 +48,15 @@ class Argument:
 REASONS = tuple(kind.code for kind in REASON_KINDS)
 HOSTILE = ("unsigned", "wrong_key", "altered", "other_terminal", "moved", "expired", "repeated")
 CARDS = ("payment", "no_ppse", "strict_le", "mute", "badge", "badge_expired", "badge_of_other", "badge_altered", "badge_copied")
+RELEASE_FAULTS = ("altered", "missing", "forged", "broken")
 CODES = ("issued", "wrong", "mistyped")
 EXPORTS = ("JSON", "JUnit XML")
+WORK = ("function_tests", "self_test")
+# The rows of docs/coverage.md: why a terminal is suspended, the way back, materials, meanwhile, prevention.
+ROWS = tuple(f"{group}{number}" for group, count in (("S", 12), ("P", 15), ("M", 10), ("C", 9), ("K", 9)) for number in range(1, count + 1))
+WHERE = "where_there_is"  # instead of a verb: steps for terminals that have this device
+DEVICES = ("printer", "scanner", "sounder")  # that a board may be without
+RECORDS = (EVIDENCE, AUDIT, SUMMARY)
 TEXT = Argument()
 TEST_PLANS = (*PLANS, *sorted({DEVICE + kind for _, kind in phase_ids().values()}))
 
@@ -56,9 +68,12 @@ VERBS: dict[str, None | Argument | dict[str, Argument]] = {
     "cut_power": None,
     "broker": Argument(("stop", "start")),
     "uplink": Argument(("cut", "restore")),
+    "access_point": {"name": TEXT, "password": Argument(optional=True)},
     "press": TEXT,
+    "type": TEXT,
     "card": Argument(CARDS),
     "remove_card": None,
+    "carry_out": Argument(WORK),
     "code": TEXT,
     "fault": {"device": TEXT, "name": TEXT, "on": Argument(("yes", "no"), optional=True)},
     "order": {
@@ -80,6 +95,7 @@ VERBS: dict[str, None | Argument | dict[str, Argument]] = {
         "since_s": Argument(number=True, optional=True),
         "until_s": Argument(number=True, optional=True),
     },
+    "release": {"version": TEXT, "fault": Argument(RELEASE_FAULTS, optional=True)},
     "activation_code": None,
     "type_code": Argument(CODES),
     "hostile": Argument(HOSTILE),
@@ -88,23 +104,27 @@ VERBS: dict[str, None | Argument | dict[str, Argument]] = {
     "expect_text": TEXT,
     "expect_slip": TEXT,
     "expect_export": Argument(EXPORTS),
+    "expect_record": Argument(RECORDS),
+    "expect_summary": Argument(REASONS),
     "expect_event": TEXT,
     "expect_state": Argument(MODES),
     "expect_online": Argument(("yes", "no")),
     "expect_report": {"device": TEXT, "outcome": Argument(OUTCOMES)},
     "expect_test": {"name": Argument(FUNCTION_TESTS), "outcome": Argument(OUTCOMES)},
-    "expect_application": Argument(("reactivation", "registration")),
+    "expect_application": Argument(("reactivation", "appeal", "superior", "registration")),
     "expect_new_key": None,
+    "expect_no_money": None,
 }
 
 
 @dataclass(frozen=True)
 class Step:
-    """argument: '' for none, a text, or named texts. line: in the file."""
+    """argument: '' for none, a text, or named texts. line: in the file; device: what a terminal has to have for it, or ''."""
 
     verb: str
     argument: str | dict[str, str]
     line: int
+    device: str = ""
 
     def __str__(self) -> str:
         if isinstance(self.argument, dict):
@@ -119,6 +139,7 @@ class Scenario:
     board: str
     language: str
     steps: tuple[Step, ...]
+    covers: tuple[str, ...] = ()
 
 
 def load(path: Path) -> Scenario:
@@ -144,14 +165,36 @@ class _Reader:
 
     def scenario(self, root: yaml.Node | None) -> Scenario:
         if root is None:
-            raise ScenarioError(f"{self._path}:1:1: empty; a scenario has: scenario, board, language, steps")
-        top = self._mapping(root, ("scenario", "board", "language", "steps"), ("scenario", "steps"))
+            raise ScenarioError(f"{self._path}:1:1: empty; a scenario has: scenario, covers, board, language, steps")
+        top = self._mapping(root, ("scenario", "covers", "board", "language", "steps"), ("scenario", "steps"))
         language = self._text(top["language"], LANGUAGES) if "language" in top else "zh-CN"
         board = self._text(top["board"], boards()) if "board" in top else "esp32s3_counter"
-        steps = top["steps"]
-        if not isinstance(steps, yaml.SequenceNode) or not steps.value:
-            raise self._error(steps, "steps is a list with at least one step")
-        return Scenario(self._path, self._text(top["scenario"]), board, language, tuple(self._step(node) for node in steps.value))
+        covers = self._rows(top["covers"]) if "covers" in top else ()
+        return Scenario(self._path, self._text(top["scenario"]), board, language, self._steps(top["steps"]), covers)
+
+    def _rows(self, node: yaml.Node) -> tuple[str, ...]:
+        if not isinstance(node, yaml.SequenceNode) or not node.value:
+            raise self._error(node, "covers is a list with at least one row")
+        rows: list[str] = []
+        for item in node.value:
+            row = self._text(item, ROWS, "row")
+            if row in rows:
+                raise self._error(item, f"{row!r} is given twice")
+            rows.append(row)
+        return tuple(rows)
+
+    def _steps(self, node: yaml.Node, device: str = "") -> tuple[Step, ...]:
+        if not isinstance(node, yaml.SequenceNode) or not node.value:
+            raise self._error(node, "steps is a list with at least one step")
+        steps: list[Step] = []
+        for item in node.value:
+            if not device and isinstance(item, yaml.MappingNode) and [key.value for key, _ in item.value] == [WHERE]:
+                for name, part in self._mapping(item.value[0][1], DEVICES, ()).items():
+                    steps += self._steps(part, name)
+            else:
+                step = self._step(item)
+                steps.append(Step(step.verb, step.argument, step.line, device))
+        return tuple(steps)
 
     def _step(self, node: yaml.Node) -> Step:
         argument: yaml.Node | None = None

@@ -5,21 +5,34 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any
 from xml.etree import ElementTree
 
-from firmware_agent.flows.device_menu import EXPORT_BEGINS, EXPORT_ENDS
+from firmware_agent.console_export import EVIDENCE
+from firmware_agent.flows.entry import NEXT_MS
+from firmware_agent.flows.entry import TEXT as KEYS_OF_TEXT
+from firmware_agent.flows.menu.device_flow import EXPORT_BEGINS, EXPORT_ENDS
+from firmware_agent.flows.ui import KEY_WAIT_MS
 from firmware_agent.identity.activation import check_digit
 from firmware_agent.links.link import LinkSettings, Tls
 from firmware_agent.links.mqtt_paho import MqttPahoLink
 from firmware_agent.messages.schema import topic
+from firmware_agent.reminders import DAY_S
+from firmware_agent.review import DECISIONS
 from firmware_agent.screens.font import Font
+from firmware_agent.selftest.firmware_image import MANIFEST_NAME
 from firmware_agent.selftest.report import from_list
+from firmware_agent.settings import DEFAULTS
+from firmware_agent.state.machine import COMMISSIONING, LEVEL_SUPERIOR
+from firmware_agent.state.reasons import Reason
 from firmware_agent.texts import load as load_texts
+from hal.calendar import date_of
 from host_sim.acquirer.account import Account
 from host_sim.acquirer.acquirer import SLOT, Acquirer, running
 from host_sim.acquirer.activation import Activations, Place
@@ -28,13 +41,21 @@ from host_sim.acquirer.sealing import SealingKey
 from host_sim.brokers import EmbeddedBroker, MosquittoBroker
 from host_sim.chips.cards import BadgeCard, Card, MuteCard, NoPpseCard, PaymentCard, StrictLeCard
 from host_sim.chips.faces import Breakable
+from host_sim.evidence_package import exports_of, verify_package
+from host_sim.firmware import release
 from host_sim.microcontroller import Microcontroller
+from host_sim.payment_host import HOST as PAYMENT_ADDRESS
+from host_sim.payment_host import MERCHANT, PaymentHost
+from host_sim.payment_host import NAME as PAYMENT_NAME
+from host_sim.payment_host import TERMINAL as PAYMENT_TERMINAL
 from host_sim.pki import TestAuthority
 from host_sim.provision import BROKER_HOST, BROKER_NAME, issue_badge
 from host_sim.reading import UNREADABLE, joined, more_of_picture
 from host_sim.scenario import Scenario, Step
-from host_sim.terminal import DesktopTerminal, TerminalFailure, desktop_terminal
+from host_sim.technician import Technician
+from host_sim.terminal import DesktopTerminal, TerminalFailure, desktop_terminal, facts_of
 from host_sim.uplink import Uplink
+from host_sim.verify import Key
 
 ACQUIRER = "acq1"
 TERMINAL = "T0000001"
@@ -47,8 +68,10 @@ SECOND_ID = b"\x24\x0a\xc4\x00\x00\x02"  # of the second device
 BADGE, BADGE_NAME = "T-0042", "Chen"  # number and name on the technician's badge
 BADGE_LIFETIME_S = 365 * 24 * 3600
 BROKERS = ("embedded", "mosquitto")
+REVIEWED = ("reactivation", "appeal")  # purposes of applications that a person reviews
 CARDS = {"payment": PaymentCard, "no_ppse": NoPpseCard, "strict_le": StrictLeCard, "mute": MuteCard}
 STEP_TIMEOUT_S = 60.0  # longer than any single wait of the agent's: a card is awaited for 30 s
+SELF_TEST_TIMEOUT_S = 300.0  # of a whole one with all its examinations
 LOOK_S = 0.02
 SCROLL_S = 2.0  # in which a page that is asked has moved
 PICTURE = "(a picture)"
@@ -143,6 +166,8 @@ class Story:
         self._devices: dict[str, DesktopTerminal] = {}
         self._code = ""  # the activation code that was issued last
         self._notices = 0  # sent, and the number of the last
+        self._decided = 0  # number of the last application that the acquirer has decided
+        self._helper: Technician | None = None  # who does what a test asks for, as long as that is to be carried out
         authority = TestAuthority()
         self.authority = authority
         broker_class = MosquittoBroker if broker == "mosquitto" else EmbeddedBroker
@@ -155,6 +180,8 @@ class Story:
         results: list[StepResult] = []
         async with self.world():
             for step in self._scenario.steps:
+                if step.device and step.device not in self.terminal.chips:
+                    continue
                 step_began = time.monotonic()
                 message = ""
                 try:
@@ -205,7 +232,12 @@ class Story:
             ACQUIRER, self.authority, element, public_key, self.clock.wall_s, self._acquirer_told, sealing_key=sealing_key
         )
         uplink.on_acquirer.append(self.acquirer.hang)
-        settings = {"service_line": SETTINGS["service_line"], "language": self._language}
+        self.payment_host = PaymentHost(lambda line: self._tell("payment", line))
+        await self.payment_host.start()
+        begun.push_async_callback(self.payment_host.stop)
+        name = PAYMENT_NAME if "network" in facts_of(self._board)["parts"] else PAYMENT_ADDRESS
+        payment = {"payment_host": f"{name}:{self.payment_host.port}", "merchant_number": MERCHANT, "payment_terminal": PAYMENT_TERMINAL}
+        settings = {"service_line": SETTINGS["service_line"], "language": self._language, **payment}
         self.acquirer.activations = Activations(
             self.acquirer,
             self.authority,
@@ -216,7 +248,8 @@ class Story:
         )
         self._begun = begun
         self.terminal = self._devices["first"] = await self._new_device("terminal")
-        await self.terminal.provision(TERMINAL, self.acquirer, self.authority, uplink.port, SETTINGS | {"language": self._language}, PIN)
+        settings = SETTINGS | {"language": self._language} | payment
+        await self.terminal.provision(TERMINAL, self.acquirer, self.authority, uplink.port, settings, PIN)
         self.terminal.seal(await self.acquirer.firmware_manifest(self.terminal.device))
         self.acquirer.enrol(NEIGHBOUR, public_key)
         self.account: Account = self.acquirer.accounts[TERMINAL]
@@ -236,7 +269,7 @@ class Story:
     @property
     def breakable(self) -> Mapping[str, Breakable]:
         """All that can be broken: of the terminal, its wires by the board's names, and the way to the acquirer."""
-        return {**self.terminal.breakable, "uplink": self.uplink}
+        return {**self.terminal.breakable, "uplink": self.uplink, "payment": self.payment_host}
 
     def _acquirer_link(self) -> MqttPahoLink:
         credential = self.authority.client(ACQUIRER)
@@ -249,6 +282,8 @@ class Story:
         self._sent += line.startswith("sent ")
         self._accepted += line.startswith("accepted ")
         self._tell("terminal", line)
+        if self._helper is not None:
+            self._helper.heard(line)
 
     def _acquirer_told(self, line: str) -> None:
         self._tell("acquirer", line)
@@ -341,6 +376,31 @@ class Story:
             self.uplink.restore()
         self._tell("network", f"uplink: {what}")
 
+    async def _do_access_point(self, argument: dict[str, str]) -> None:
+        """The shop's router goes, and another one comes."""
+        wifi: Any = self.terminal.chips["network"]
+        wifi.link(False)
+        wifi.ssid, wifi.password = argument["name"], argument.get("password", "")
+        wifi.link(True)
+        self._tell("network", f"access point: {wifi.ssid}")
+
+    async def _do_type(self, text: str) -> None:
+        """By repeated presses, as on telephones; two characters of one key have a pause between them."""
+        keypad: Any = self.terminal.chips["keypad"]
+        last = ""
+        for character in text:
+            found = [key for key, characters in KEYS_OF_TEXT.items() if character in characters]
+            if not found:
+                raise StepFailed(f"no key types {character!r}")
+            if found[0] == last:
+                await self._until(lambda: keypad.idle, lambda: "the keypad does not come to rest")
+                await asyncio.sleep((NEXT_MS + KEY_WAIT_MS) / 1000)
+            last = found[0]
+            for _ in range(KEYS_OF_TEXT[last].index(character) + 1):
+                keypad.tap(last)
+        keypad.tap("enter")
+        self._tell("person", f"types {text}")
+
     async def _do_press(self, key: str) -> None:
         keypad: Any = self.terminal.chips["keypad"]
         if key not in keypad.keys:
@@ -373,6 +433,40 @@ class Story:
         reader: Any = self.terminal.chips["card_reader"]
         reader.remove_card()
 
+    async def _do_carry_out(self, work: str) -> None:
+        """A person does what the tests ask for, with whatever devices this terminal has."""
+        self._helper = helper = Technician(self.terminal, self._language, Random(0))
+        try:
+            if work == "self_test":
+                await self._self_test_ended()
+            else:
+                await self._do_expect_state(COMMISSIONING)
+                while self.account.state["mode"] == COMMISSIONING:
+                    await self._do_expect_page("test")
+                    await self._one_function_test()
+        finally:
+            self._helper = None
+            await helper.leave()
+            await self._do_remove_card("")
+
+    async def _one_function_test(self) -> None:
+        due = self.account.state["tests_due"]
+        await self._do_press("1")
+        await self._until(lambda: self.account.state["tests_due"] != due, lambda: f"still due: {', '.join(due)}")
+
+    async def _self_test_ended(self) -> None:
+        def ended() -> int:
+            return sum(line.startswith("self-test ") and " ended, " in line for line in self.terminal.lines)
+
+        before, began = ended(), time.monotonic()
+        assert self._helper is not None
+        self._helper.heard(self.terminal.lines[-1])  # it may have asked for something already
+        while ended() == before:
+            self._check()
+            if time.monotonic() - began > SELF_TEST_TIMEOUT_S:
+                raise StepFailed(f"no self-test has ended: {self.terminal.lines[-1]}")
+            await asyncio.sleep(LOOK_S)
+
     async def _do_code(self, text: str) -> None:
         scanner: Any = self.terminal.chips["scanner"]
         scanner.present(text)
@@ -395,7 +489,8 @@ class Story:
         if "probation_s" in fields:
             fields["probation_s"] = int(fields["probation_s"])
         if "settings" in fields:
-            fields["settings"] = [pair.strip().split("=", 1) for pair in fields["settings"].split(",")]
+            pairs = [pair.strip().split("=", 1) for pair in fields["settings"].split(",")]
+            fields["settings"] = [[pair[0], *(self._date(value) for value in pair[1:])] for pair in pairs]
         await self.acquirer.order(TERMINAL, **fields)
         self._tell("acquirer", "signed order: " + " ".join(argument.values()))
 
@@ -403,6 +498,13 @@ class Story:
         self._notices += 1
         await self.acquirer.send("notice", TERMINAL, {"notice": self._notices, **self._with_times(argument)})
         self._tell("acquirer", f"signed notice {self._notices}: {argument['about']}")
+
+    def _date(self, value: str) -> str:
+        """A setting's value; 'today+30' and 'today-2' are dates, counted from today where the terminal stands."""
+        if not re.fullmatch(r"today([+-]\d+)?", value):
+            return value
+        today = (self.clock.wall_s() + 60 * int(DEFAULTS["utc_offset_min"])) // DAY_S
+        return date_of(today + int(value.removeprefix("today") or 0))
 
     def _with_times(self, argument: dict[str, str]) -> dict[str, Any]:
         """The fields of a message; `since_s` and `until_s` are counted from now."""
@@ -414,8 +516,35 @@ class Story:
                 fields[name] = value
         return fields
 
+    async def _do_release(self, argument: dict[str, str]) -> None:
+        """A technician copies a newer program to the terminal, as the acquirer has signed it, or not."""
+        terminal, version, fault = self.terminal, argument["version"], argument.get("fault", "")
+        if not isinstance(terminal, Microcontroller):
+            raise StepFailed("a package manager installs what runs there")
+        folder = terminal.device / terminal.spare_slot
+        release(self._board, folder, version)
+        if fault == "broken":
+            (folder / "firmware_agent" / "agent.py").write_text("raise RuntimeError('a newer program that does not start')\n")
+        manifest = await self.acquirer.firmware_manifest(folder, version)
+        if fault == "forged":
+            manifest = manifest[:-1] + bytes([manifest[-1] ^ 1])
+        (folder / MANIFEST_NAME).write_bytes(manifest)
+        if fault == "altered":
+            (folder / "main.py").write_text("# not from the maker\n")
+        elif fault == "missing":
+            (folder / "hal" / "hal.py").unlink()
+        self._tell("technician", f"puts version {version} into {folder.name} {fault}".rstrip())
+
     async def _do_review(self, argument: dict[str, str]) -> None:
-        number = max((item["application"] for item in self.account.applications if item["purpose"] == "reactivation"), default=0)
+        """To the last application; one that was decided is not decided again: the next is awaited."""
+
+        def last() -> int:
+            return max((item["application"] for item in self.account.applications if item["purpose"] in REVIEWED), default=0)
+
+        await self._until(lambda: last() > self._decided, lambda: f"no application after number {self._decided}")
+        number = last()
+        if argument["status"] in DECISIONS:
+            self._decided = number
         answer = await self.acquirer.answer(TERMINAL, number, argument["status"], argument.get("remark", ""))
         self._tell("acquirer", f"answer to application {number}: {argument['status']}")
         await self._until(lambda: self.account.receipt_of(answer) is not None, lambda: f"no receipt; receipts: {self.account.receipts}")
@@ -567,6 +696,30 @@ class Story:
             suffix = "json" if form == "JSON" else "xml"
             (self._pictures / f"{len(self._seen_screens):02}-selftest.{suffix}").write_text(text, encoding="utf-8")
 
+    async def _do_expect_record(self, what: str) -> None:
+        """The last export of a record on the console has come to its end; an evidence package is verified by the terminal's public key."""
+
+        def lines() -> list[str]:
+            return (exports_of(self.terminal.lines, what) or [[]])[-1]
+
+        await self._until(lambda: bool(lines()), lambda: f"no export {what} on the console")
+        told = f"{len(lines())} lines"
+        if what == EVIDENCE:
+            keys = [Key(self.account.public_key, "registry", TERMINAL)]
+            evidence = await asyncio.to_thread(verify_package, "\n".join(lines()), keys)
+            if not evidence.is_whole:
+                raise StepFailed(f"the evidence package: {evidence.problem or 'says itself that it is not whole'}")
+            told = f"{len(evidence.entries)} entries, verified"
+        self._tell("console", f"export {what}: {told}")
+
+    async def _do_expect_summary(self, reason: str) -> None:
+        def told() -> list[list[str]]:
+            return [[Reason.from_told(values).code for values in body["reasons"]] for body in self.account.summaries]
+
+        await self._until(lambda: reason in (told() or [[]])[-1], lambda: f"verified summaries tell of: {told()}")
+        if not self.account.summaries[-1]["whole"]:
+            raise StepFailed("the summary says that its log has gaps")
+
     async def _do_expect_event(self, name: str) -> None:
         def names() -> list[str]:
             return [event["name"] for event in self.account.events]
@@ -596,9 +749,15 @@ class Story:
 
     async def _do_expect_application(self, purpose: str) -> None:
         await self._until(
-            lambda: any(item["purpose"] == purpose for item in self.account.applications),
-            lambda: f"applications: {[item['purpose'] for item in self.account.applications]}",
+            lambda: purpose in [purpose_of(item) for item in self.account.applications],
+            lambda: f"applications: {[purpose_of(item) for item in self.account.applications]}",
         )
+
+    async def _do_expect_no_money(self, _: str) -> None:
+        """The terminal made test sales at the payment host, and every one of them is reversed."""
+        host = self.payment_host
+        await self._until(lambda: bool(host.sales) and not host.objections(), lambda: f"sales: {len(host.sales)}; {host.objections()}")
+        self._tell("payment", f"payment host: {len(host.sales)} test sales, all reversed; money moved: {host.money}")
 
     async def _do_expect_new_key(self, _: str) -> None:
         await self._until(lambda: self.account.public_key != self._first_public_key, lambda: "no message was signed by a new key")
@@ -620,6 +779,11 @@ class Story:
             elif lines[-1:] != [PICTURE]:
                 lines.append(PICTURE)
         return lines
+
+
+def purpose_of(application: dict[str, Any]) -> str:
+    """As a scenario names it: an appeal to the superior has a name of its own."""
+    return "superior" if application.get("level") == LEVEL_SUPERIOR else str(application["purpose"])
 
 
 def export_of(lines: list[str], form: str) -> str:

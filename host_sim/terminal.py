@@ -139,9 +139,14 @@ class DesktopTerminal:
         return text_of_slip(self.chips["printer"].last_slip(), self._font)
 
 
+def facts_of(board: str) -> dict[str, Any]:
+    facts: dict[str, Any] = importlib.import_module(f"boards.{board}.board").facts()
+    return facts
+
+
 def runtime_of(board: str) -> str:
     """What a board is made for."""
-    runtime: str = importlib.import_module(f"boards.{board}.board").facts()["runtime"]
+    runtime: str = facts_of(board)["runtime"]
     return runtime
 
 

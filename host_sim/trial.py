@@ -9,11 +9,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from firmware_agent import VERSION
 from firmware_agent.identity.enrolment import MOST_BYTES, EnrolmentError
 from firmware_agent.messages.schema import LINK_LOST
 from firmware_agent.orders import ACTIONS
+from firmware_agent.selftest.firmware_image import MANIFEST_NAME
+from firmware_agent.versions import is_version
 from host_sim.acquirer.acquirer import Acquirer, ended, summary
 from host_sim.acquirer.office import LOOK_S, Office, OfficeError, order, order_fields
+from host_sim.boards import board_folders
+from host_sim.firmware import release
 
 __all__ = ["OfficeError", "add_commands", "carry_out"]
 
@@ -37,6 +42,13 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     activate = commands.add_parser("activate", help="issue an activation code for a terminal's number", description=_activate.__doc__)
     activate.add_argument("folder", type=Path, metavar="DIR")
     activate.add_argument("--terminal", required=True, metavar="NUMBER", help="the number that the device gets, as T0000001")
+    signed = commands.add_parser("release", help="sign a microcontroller's program", description=_release.__doc__)
+    signed.add_argument("folder", type=Path, metavar="DIR")
+    signed.add_argument(
+        "--board", required=True, choices=[board for board, folder in board_folders().items() if (folder / "manifest.py").exists()]
+    )
+    signed.add_argument("--version", default=VERSION, help="newer than what the terminals run (default: %(default)s)")
+    signed.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where the program goes; it is not there yet")
     watch = commands.add_parser("watch", help="verify and show what terminals report", description=_watch.__doc__)
     watch.add_argument("folder", type=Path, metavar="DIR")
     watch.add_argument("--until", default="", metavar="TEXT", help="end when a verified line has this text in it")
@@ -56,6 +68,7 @@ def carry_out(options: argparse.Namespace) -> bool:
         "acquirer": _acquirer,
         "enrol": _enrol,
         "activate": _activate,
+        "release": _release,
         "watch": _watch,
         "work": _work,
         "order": _order,
@@ -107,6 +120,21 @@ async def _activate(options: argparse.Namespace) -> bool:
         raise OfficeError(f"--terminal {options.terminal!r}: letters and digits only, for it stands in topics")
     code = await Office(options.folder).activation_code(options.terminal)
     print(f"{code[:4]} {code[4:8]} {code[8:]}")
+    return True
+
+
+async def _release(options: argparse.Namespace) -> bool:
+    """Put a board's program into a folder, with the list of its files signed by the acquirer, to be copied into a terminal's spare slot."""
+    if not is_version(options.version):
+        raise OfficeError(f"--version {options.version!r}: whole numbers with dots between, as 0.2.0")
+    if options.output.exists():
+        raise OfficeError(f"{options.output} is there already")
+    acquirer = await Office(options.folder).acquirer()
+    release(options.board, options.output, options.version)
+    manifest = await acquirer.firmware_manifest(options.output, options.version)
+    acquirer.registry.close()
+    (options.output / MANIFEST_NAME).write_bytes(manifest)
+    print(f"version {options.version} for {options.board}, signed by {acquirer.name}: {options.output}")
     return True
 
 

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from firmware_agent.flows.menu.records_pages import summary_lines
 from firmware_agent.messages.cbor import CborError, decode
 from firmware_agent.messages.cose import CoseError, Envelope, key_id, parse, verify
 from firmware_agent.messages.schema import UP, Claims, SchemaError, topic
@@ -67,6 +68,7 @@ WORDS = {
         "dropped": "messages lost",
         "yes": "yes",
         "no": "no",
+        "summary": "what happened, times in UTC",
     },
     "zh-CN": {
         "good": "签名有效",
@@ -89,6 +91,7 @@ WORDS = {
         "board": "主板",
         "element": "由安全芯片签名",
         "dropped": "丢失的消息",
+        "summary": "停用经过（时间为 UTC）",
         "yes": "是",
         "no": "否",
     },
@@ -206,6 +209,10 @@ def report_lines(finding: Finding, language: str) -> Iterator[str]:
     if claims.kind.direction == UP:
         yield f"{words['boot']}: {claims.boot_count}"
     yield f"{words['sequence']}: {claims.sequence}"
+    if claims.kind.name == "summary":
+        yield f"{words['summary']}:"
+        yield from ("  " + line for line in summary_lines(load(language), claims, 0))
+        return
     results = _results(claims)
     for name, value in claims.body.items():
         if results is None or name != "results":

@@ -18,7 +18,8 @@ sys.path.insert(0, str(ROOT))
 
 from firmware_agent.screens.font import DATA_FILE, MAGIC  # noqa: E402
 from firmware_agent.screens.page_view import MORE_ABOVE, MORE_BELOW  # noqa: E402
-from firmware_agent.texts import en, zh_cn  # noqa: E402
+from firmware_agent.texts import LANGUAGES  # noqa: E402
+from tools.texts import table as texts_of  # noqa: E402
 
 UNIFONT_HEX = Path("/usr/share/unifont/unifont.hex")
 FONT_FILE = ROOT / "firmware_agent" / "screens" / DATA_FILE
@@ -42,7 +43,7 @@ def characters_in_use() -> set[str]:
     used = {chr(code) for code in range(0x20, 0x7F)}
     used.update(SYMBOLS)
     used.update(common_characters())
-    for table in (en.TEXTS, zh_cn.TEXTS):
+    for table in map(texts_of, LANGUAGES):
         for text in table.values():
             used.update(text)
     return {character for character in used if character >= " "}  # '\t' and '\n' are layout, not glyphs

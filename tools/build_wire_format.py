@@ -28,6 +28,7 @@ from firmware_agent.selftest.phases import OUTCOMES  # noqa: E402
 from firmware_agent.selftest.plans import phase_ids  # noqa: E402
 from firmware_agent.selftest.report import MAX_DETAIL  # noqa: E402
 from firmware_agent.state.reasons import ACTOR_HOST, ACTOR_POI, ACTORS, REASON_KINDS  # noqa: E402
+from firmware_agent.timeline import MOMENTS  # noqa: E402
 from hal.drivers.p256 import P256  # noqa: E402
 
 DOCUMENT = ROOT / "docs" / "wire-format.md"
@@ -41,6 +42,8 @@ CLAIMS = {
     schema.CLAIM_BOOT_COUNT: ("bootcount", "uint", "", "up: in which boot of the terminal the message was queued"),
     schema.CLAIM_MESSAGE: ("(private use)", "list of 4", "both", "the message proper: `[version, kind, sequence, body]`"),
 }
+
+ABOUT = {"suspended": "number of the reason", "lifted": "number of the reason", "applied": "number of the application"}
 
 # Refusal -> what was wrong: of the envelope, of the signature, of the payload, and of what it asks for.
 ACTIVATION_TEXTS = {
@@ -154,6 +157,7 @@ def _lines() -> Iterator[str]:
     yield from _orders()
     yield from _activation()
     yield from _reasons()
+    yield from _summaries()
     yield from _results()
     yield from _sequences()
     yield from _receipts()
@@ -292,6 +296,16 @@ def _reasons() -> Iterator[str]:
         ("number", "code", "an application is reviewed", "new keys are due"),
         ((str(kind.number), f"`{kind.code}`", _yes(kind.review), _yes(kind.registration)) for kind in REASON_KINDS),
     )
+
+
+def _summaries() -> Iterator[str]:
+    yield from ("", "## Steps of a summary", "")
+    yield from _prose(
+        """In a summary a step is [what, when, about]: what by its place below, when in Unix seconds or 0, about a number. What is 0 at the
+        end is left out. Nobody's name stands in a summary."""
+    )
+    yield ""
+    yield from _table(("place", "what", "about"), ((str(place), f"`{word}`", ABOUT.get(word, "")) for place, word in enumerate(MOMENTS)))
 
 
 def _results() -> Iterator[str]:

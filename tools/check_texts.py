@@ -1,68 +1,71 @@
 """Checks the terminal's texts: both languages whole, used, drawable, and not too long for the screen of any board.
 
-    python tools/check_texts.py
+    python tools/check_texts.py [--scrolled]
 
-Prints one line for each defect, and exits with 1 if there is any.
+Prints one line for each defect, and exits with 1 if there is any. --scrolled: lists what is no defect, but worth a look: the pages that
+a small display shows in more than LONG_WINDOWS windows, the longest first.
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
-import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from firmware_agent.boot_guard import CAUSE_BOOT_LOOP, CAUSE_BROWNOUT  # noqa: E402
-from firmware_agent.flows import activation_flow, device_pages  # noqa: E402
-from firmware_agent.flows.function_test_flow import tests_due_page  # noqa: E402
-from firmware_agent.flows.notice_pages import notice_page  # noqa: E402
-from firmware_agent.flows.recovery_flow import recovery_page  # noqa: E402
-from firmware_agent.flows.safe_mode_pages import safe_mode_page  # noqa: E402
-from firmware_agent.flows.selftest_pages import degraded_page, progress_page, result_page  # noqa: E402
-from firmware_agent.flows.status_pages import idle_page, not_done_page, out_of_order_page, restored_page, suspended_page  # noqa: E402
-from firmware_agent.identity.activation import CODE_DIGITS, FAILURES  # noqa: E402
+from firmware_agent.audit_report import COUNTED, SIGNED_ON  # noqa: E402
+from firmware_agent.flows.menu.network_pages import LAYERS  # noqa: E402
+from firmware_agent.flows.recovery.application_flow import STATEMENTS  # noqa: E402
+from firmware_agent.flows.reminder_pages import AT_DEVICES  # noqa: E402
+from firmware_agent.identity.activation import FAILURES  # noqa: E402
 from firmware_agent.identity.activation import REFUSALS as ACTIVATION_REFUSALS  # noqa: E402
-from firmware_agent.identity.technician import REFUSALS, WAIT, WRONG_PIN, Technician  # noqa: E402
-from firmware_agent.links.link import CAUSE_DATE  # noqa: E402
-from firmware_agent.messages.schema import MAX_NOTICE, NOTICES  # noqa: E402
-from firmware_agent.notices import ABOUT_MAINTENANCE, BY_NOTICE, BY_ORDER, MAX_NOTICES, Notice  # noqa: E402
+from firmware_agent.identity.technician import REFUSALS, WAIT, WRONG_PIN  # noqa: E402
+from firmware_agent.limits import NAMES as LIMITS  # noqa: E402
+from firmware_agent.materials import MATERIALS  # noqa: E402
+from firmware_agent.messages.schema import NOTICES  # noqa: E402
+from firmware_agent.probation import ANOMALIES  # noqa: E402
+from firmware_agent.reminders import CERTIFICATE, FIRMWARE, MAINTENANCE, PAPERS  # noqa: E402
+from firmware_agent.review import DECISIONS  # noqa: E402
 from firmware_agent.screens.font import Font  # noqa: E402
 from firmware_agent.screens.page import Page  # noqa: E402
 from firmware_agent.screens.page_view import MARGIN_PX, lay_out  # noqa: E402
-from firmware_agent.selftest.diagnosis import ACQUIRER, CAUSES, CLERK, COMPONENTS, PROVIDER, TECHNICIAN, Diagnosis  # noqa: E402
+from firmware_agent.selftest.diagnosis import ACQUIRER, CAUSES, CLERK, COMPONENTS, PROVIDER, TECHNICIAN  # noqa: E402
 from firmware_agent.selftest.examination import PAGES  # noqa: E402
-from firmware_agent.selftest.phases import FAIL, OUTCOMES, Result  # noqa: E402
+from firmware_agent.selftest.phases import OUTCOMES  # noqa: E402
 from firmware_agent.selftest.plans import PLANS, phase_ids  # noqa: E402
+from firmware_agent.settings import STATIC  # noqa: E402
+from firmware_agent.shop import MERCHANT_KINDS, SENTENCES, WAYS  # noqa: E402
 from firmware_agent.state.machine import (  # noqa: E402
     FUNCTION_TESTS,
-    PROBATION,
-    REVIEW_MORE_NEEDED,
-    REVIEW_REJECTED,
+    LEVELS,
     REVIEW_STATUSES,
     STEPS,
-    State,
 )
-from firmware_agent.state.reasons import ACTOR_HOST, ACTOR_POI, REASON_KINDS, Reason  # noqa: E402
+from firmware_agent.state.reasons import REASON_KINDS  # noqa: E402
 from firmware_agent.store import FULL, NOT_WRITABLE  # noqa: E402
 from firmware_agent.texts import LANGUAGES, Texts, load  # noqa: E402
-from firmware_agent.texts.en import TEXTS as ENGLISH  # noqa: E402
-from firmware_agent.texts.zh_cn import TEXTS as CHINESE  # noqa: E402
-from hal.clock import TRUST_NONE  # noqa: E402
+from firmware_agent.timeline import MOMENTS  # noqa: E402
+from firmware_agent.training import OPERATIONS  # noqa: E402
+from firmware_agent.update import REFUSALS as UPDATE_REFUSALS  # noqa: E402
 from hal.hal import KINDS  # noqa: E402
-from host_sim.boards import board_folders  # noqa: E402
+from tools.sample_pages import fullest_pages, usual_pages, windows_of  # noqa: E402
+from tools.sample_terminal import Scene, WholeFont, boards_with_display  # noqa: E402
+from tools.texts import disorder  # noqa: E402
+from tools.texts import table as texts_of  # noqa: E402
 
-TABLES: dict[str, dict[str, str]] = {"en": ENGLISH, "zh-CN": CHINESE}
+TABLES = {language: texts_of(language) for language in LANGUAGES}
 WIDTH_PX, HEIGHT_PX = 320, 240  # a display that shows each page at once
 MOST_ROWS = 3  # there, of one text in the body of a page, so that others have room
 LARGE_PX = 200  # a display that is less high scrolls the longer pages ...
 MOST_WINDOWS = 12  # ... through as many windows, which is as often as a person presses a key for what is a message
+READ_THROUGH = ("confirm_form",)  # pages that a person signs: each word stands there, and he reads as far as it goes
+LONG_WINDOWS = 6  # what stands more than five presses away is read by who looks for it
 MOST_ROWS_SCROLLED = 3  # there, of a title or a choice
 
 # Keys that the code puts together: what stands before, and what may follow.
@@ -84,19 +87,52 @@ COMPUTED: dict[str, tuple[str, ...]] = {
         *(step + ".title" for step in STEPS),
         "reason.choice.1",
         "contact.choice.1",
-        "application.choice.1",
-        "application.choice.2",
+        *(f"check.choice.{key}" for key in "12345"),
+        *(f"application.choice.{key}" for key in "1234"),
+        "review.choice.1",
+        "review.wait",
     ),
-    "recovery.review.": (REVIEW_REJECTED, REVIEW_MORE_NEEDED),
+    "check.": tuple(kind.code for kind in REASON_KINDS if kind.check),
+    "material.": tuple(str(number) for number in MATERIALS),
+    "level.": tuple(str(level) for level in LEVELS),
+    "level.choice.": tuple(str(level) for level in LEVELS),
+    "statement.": tuple(f"{code}.{number + 1}" for code, count in STATEMENTS.items() for number in range(count)),
+    "answer.": DECISIONS,
     "mends.": (CLERK, TECHNICIAN, PROVIDER, ACQUIRER),
     "plan.": PLANS,
     "phase.": tuple(id + part for id, _ in phase_ids().values() for part in ("", ".purpose", ".steps", ".verify")),
     "refused.": tuple(refusal for refusal in REFUSALS if refusal not in (WAIT, WRONG_PIN)),
-    "technician.choice.": tuple("123456789"),
+    "network.layer.": tuple(name for name, _ in LAYERS),
+    "network.signal.": ("strong", "fair", "weak"),
+    "network.trial.choice.": tuple("1234"),
+    "network.": tuple(name + ".title" for name in STATIC),
     "notice.about_": NOTICES,
+    "limit.": LIMITS,
     "maintenance.in_": ("days", "hours", "minutes"),
+    "reminder.name.": (*PAPERS, MAINTENANCE, CERTIFICATE, FIRMWARE),
+    "reminder.do.": (*PAPERS, CERTIFICATE),
+    "maintained.do.": AT_DEVICES,
+    "update.refused.": UPDATE_REFUSALS,
     "warning.storage_": (FULL, NOT_WRITABLE),
     "activation.failed.": (*FAILURES, *ACTIVATION_REFUSALS),
+    "records.choice.": tuple("1234"),
+    "restored.choice.": tuple("123"),
+    "moment.": MOMENTS,
+    "advice.": tuple(kind.code for kind in REASON_KINDS),
+    "customer.because_": ("maintenance", "technical", "network", "testing", "unavailable"),
+    "way.": WAYS,
+    "promotion.": tuple(SENTENCES),
+    "language.": LANGUAGES,
+    "merchant.": MERCHANT_KINDS,
+    "shop.promotion.choice.": tuple("123"),
+    "practice.": (*OPERATIONS, *(operation + ".title" for operation in OPERATIONS)),
+    "probation.": ANOMALIES,
+    "audit.count.": tuple(what for what in COUNTED if what != SIGNED_ON),
+    # What has no words here stands on the page as its own word.
+    **{
+        prefix: tuple(key.removeprefix(prefix) for key in TABLES["en"] if key.startswith(prefix))
+        for prefix in ("op.did.", "op.order.", "op.message.", "op.event.")
+    },
 }
 
 # Texts that are written and that no page shows yet. A text leaves this list with the code that shows it.
@@ -104,19 +140,41 @@ NOT_YET_SHOWN: frozenset[str] = frozenset()
 
 # The longest value that is likely for each placeholder; one of another name is a defect until it has its line here.
 LONGEST = {
+    "folder": "slot_a",
+    "first": "100000",
+    "second": "100000",
+    "ways": "cash, QR code, bank transfer, card at another till",
+    "tests": "print, scan, pay, keypad, display",
+    "operation": "settlement",
+    "running": "10.10.10",
+    "date": "2026-11-20",
+    "address": "255.255.255.255",
     "answer": "yes",
+    "amount": "123456.00",
+    "limit": "Changes of settlement card",
+    "percent": "120",
+    "reference": "acq1/T0000001/1234",
     "case": "CASE-2026-00001234",
     "keys": "cancel clear enter help down",
+    "characters": "[space]+-.():/",
+    "mark": "√",
+    "materials": "W" * 60,
     "code": "S9 regulation_change",
     "count": "10",
     "contact": "+86 138-1234-5678",
     "detail": "W" * 40,
+    "done": "10",
     "error": "EPTR_COVER_OPEN",
     "form": "JUnit XML",
     "hardware": "240ac4000001",
+    "hours": "1000",
+    "layers": "network, address, host name, host, encryption, broker",
     "line": "+86 400-123-4567",
     "measure": "round_trip_ms",
+    "minutes": "59",
+    "name": "W" * 32,
     "number": "1234",
+    "page": "6. Waiting for the acquirer",
     "remark": "W" * 60,
     "since": "2026-11-20 09:00",
     "terminal": "12345678",
@@ -127,14 +185,20 @@ LONGEST = {
     "wait": "59:59",
 }
 LONGEST_TEXT = {
+    "what": "reminder.name.",
     "about": "notice.about_",
+    "level": "level.",
+    "material": "material.",
+    "sentence": "statement.",
     "cause": "cause.",
     "device": "device.",
+    "layer": "network.layer.",
     "link": "link.",
     "outcome": "outcome.",
     "phase": "phase.",
     "plan": "plan.",
     "reason": "reason.",
+    "signal": "network.signal.",
     "status": "review.",
     "step": "next.",
     "test": "test.",
@@ -272,8 +336,7 @@ def misfits(page: Page, width_px: int, height_px: int, font: Font) -> Iterator[s
         taken = len(font.wrap(text, width_px - 2 * MARGIN_PX))
         if taken > (1 if is_large else MOST_ROWS_SCROLLED):
             yield f"{page.name}: {what} is {taken} rows long at {width_px} px: {text}"
-    windows = 1 + max(0, -(-(len(rows) - count) // (count - 1)))
-    if windows > (1 if is_large else MOST_WINDOWS):
+    if page.name not in READ_THROUGH and windows_of(page, width_px, height_px, font) > (1 if is_large else MOST_WINDOWS):
         yield f"{page.name}: {len(rows)} rows on a display of {count}"
 
 
@@ -284,104 +347,6 @@ def longest_values(table: Mapping[str, str]) -> dict[str, str]:
         texts = [table[prefix + rest] for rest in COMPUTED.get(prefix, ("online", "offline")) if prefix + rest in table]
         values[name] = max(texts, key=len, default="")
     return values
-
-
-def fullest_pages(texts: Texts) -> Iterator[Page]:
-    """Every page of the flows, with all that may stand on it."""
-    settings: Any = SimpleNamespace(utc_offset_min=480, get=lambda name: LONGEST["line"])
-    plan: list[Any] = [SimpleNamespace(id=kind, kind=kind) for kind in KINDS]
-    results: dict[str, Any] = {kind: SimpleNamespace(outcome="timeout") for kind in KINDS}
-    yield progress_page(texts, plan, results)
-    yield result_page(texts, plan, results, [])
-    for cause in CAUSES:
-        diagnosis = Diagnosis(cause.component or "secure_element", cause, Result("", "", FAIL, cause=cause.code))
-        yield result_page(texts, plan, results, [diagnosis] * 3)
-    yield degraded_page(texts, "warning.storage", plan, results)
-    yield degraded_page(texts, "warning.not_provisioned", plan, results)
-    yield degraded_page(texts, "warning.replaced", plan, results)
-    for note in ("", "warning.replaced", *("activation.failed." + code for code in COMPUTED["activation.failed."])):
-        yield activation_flow.code_page(texts, "8" * CODE_DIGITS, LONGEST["hardware"], note)
-    yield activation_flow.asking_page(texts)
-    yield activation_flow.done_page(texts, LONGEST["terminal"])
-    yield activation_flow.wait_page(texts, 3600)
-    yield restored_page(texts)
-    yield not_done_page(texts)
-    for by in (BY_ORDER, BY_NOTICE):
-        page = notice_page(texts, _terminal("maintenance", ACTOR_HOST), settings, [_notice(by)] * MAX_NOTICES)
-        yield _footed(page, texts.get("hint.choose_or_menu"))
-    for cause in (CAUSE_BOOT_LOOP, CAUSE_BROWNOUT):
-        guard: Any = SimpleNamespace(cause=cause, crashes=10, power_losses=10, link_failed=True, last_crash=LONGEST["detail"])
-        yield safe_mode_page(texts, guard, [])  # with results it is a technician's, who may scroll
-    yield from _device_pages(texts, settings)
-    for kind in REASON_KINDS:
-        terminal = _terminal(kind.code, ACTOR_POI if kind.found_by_terminal else ACTOR_HOST)
-        yield _footed(idle_page(texts, terminal, settings), texts.get("hint.menu"))
-        yield _footed(suspended_page(texts, terminal, settings), texts.get("hint.choose_or_menu"))
-        yield _footed(out_of_order_page(texts, terminal, settings), texts.get("hint.menu"))
-        yield tests_due_page(texts, terminal)
-        for review in REVIEW_STATUSES:
-            terminal.state.review = review
-            for step in STEPS:
-                terminal.state.step = step
-                yield recovery_page(texts, terminal, settings)
-
-
-def _footed(page: Page, footer: str) -> Page:
-    page.footer = footer
-    return page
-
-
-def _device_pages(texts: Texts, settings: Any) -> Iterator[Page]:
-    """The device menu's, with results whose words and numbers are at their longest."""
-    now = 1_800_000_000
-    terminal = _terminal("hardware_fault", ACTOR_POI)
-    terminal.store = SimpleNamespace(get=lambda key: None)
-    run: Any = SimpleNamespace(plan="reactivation", at=now)
-    yield device_pages.menu_page(texts, terminal, settings, run, may_sign_on=True)
-    items = [f"{texts.get('device.' + kind)}\t{texts.get('outcome.timeout')}" for kind in (*KINDS, *COMPONENTS)]
-    for name in ("results", "devices"):
-        yield device_pages.list_page(texts, name, texts.get(name + ".title"), items, 0)[0]
-    for cause in CAUSES:
-        result = Result("network.path", "network", FAIL, 114, 203, cause.code, measurements={"round_trip_ms": 12345, "lost": 1})
-        entry = device_pages.Entry(cause.component or "network", "", [(now, "daily", result)] * 2)
-        yield device_pages.result_page(texts, terminal, settings, entry, 0)
-    for id, _ in phase_ids().values():
-        yield device_pages.about_page(texts, id)
-    yield device_pages.sign_on_page(texts)
-    yield device_pages.pin_page(texts, 8, refused=True)
-    yield device_pages.wait_page(texts, 3600)
-    yield device_pages.badge_page(texts)
-    for refusal in COMPUTED["refused."]:
-        yield device_pages.refused_page(texts, refusal)
-    yield device_pages.technician_page(texts, Technician("T-00001234", "W" * 10), list("123456789"))
-    yield device_pages.export_page(texts, "JUnit XML")
-    yield device_pages.confirm_page(texts)
-    for key in ("slip.printing", "code.running", "code.too_large", "menu.no_run"):
-        yield device_pages.note_page(texts, texts.get(key))
-
-
-def _terminal(code: str, actor: str) -> Any:
-    """What the pages look at, with every value at its longest."""
-    state = State()
-    state.mode = PROBATION
-    state.probation_until = 1_800_000_000
-    reason = Reason(code, actor, 1_800_000_000, 1_800_000_000, "card_reader" if actor == ACTOR_POI else "", LONGEST["case"])
-    state.reasons = (reason, Reason("operator_error", ACTOR_HOST))
-    state.remark = LONGEST["remark"]
-    state.application = 1234
-    return SimpleNamespace(
-        identity=SimpleNamespace(terminal=LONGEST["terminal"], sealing_key=bytes(64)),
-        online=False,
-        link_cause=CAUSE_DATE,
-        storage_refusal=NOT_WRITABLE,
-        state=state,
-        notices=SimpleNamespace(window=lambda: _notice(BY_ORDER), text=lambda notice: notice.text),
-        hal=SimpleNamespace(clock=SimpleNamespace(trust=TRUST_NONE)),
-    )
-
-
-def _notice(by: str) -> Notice:
-    return Notice("", by, 1234, ABOUT_MAINTENANCE, 1_800_000_000, 1_800_000_000, text="W " * (MAX_NOTICE // 2))
 
 
 def page_defects(pages: Iterable[Page], font: Font, width_px: int, height_px: int) -> Iterator[str]:
@@ -400,36 +365,53 @@ def waiting_defects(texts: Texts, kinds: Iterable[str], font: Font, width_px: in
                 yield f"{page.name}: {len(rows)} rows on a display of {height_px // row_px}, and it does not scroll"
 
 
-def boards() -> list[dict[str, Any]]:
-    """The parts of each board that has a display."""
-    parts = [json.loads((folder / "board.json").read_text(encoding="utf-8"))["parts"] for folder in board_folders().values()]
-    return [board for board in parts if "display" in board]
-
-
 def defects() -> list[str]:
     """All defects of the tree, each once."""
-    font = Font()
+    font = WholeFont()
     folder = ROOT / "firmware_agent"
     sources = {
         str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
         for path in folder.rglob("*.py")
         if folder / "texts" not in path.parents
     }
-    found = [*language_defects(TABLES), *use_defects(ENGLISH, sources), *glyph_defects(TABLES, font), *size_defects(TABLES, font)]
-    screens = [(board, board["display"]["width_px"], board["display"]["height_px"]) for board in boards()]
-    found += [defect for _, width_px, _ in screens for defect in word_defects(TABLES, font, width_px)]
+    found = [defect for language in LANGUAGES for defect in disorder(language)]
+    found += [*language_defects(TABLES), *use_defects(TABLES["en"], sources), *glyph_defects(TABLES, font), *size_defects(TABLES, font)]
+    scenes = [Scene(board) for board in boards_with_display()]
+    found += [defect for scene in scenes for defect in word_defects(TABLES, font, scene.width_px)]
     if not found:  # pages can be built only from texts that are whole
-        for language in LANGUAGES:
-            texts = load(language)
-            for board, width_px, height_px in screens:
-                misfitting = page_defects(fullest_pages(texts), font, width_px, height_px)
-                unseen = waiting_defects(texts, board, font, width_px, height_px)
+        for scene in scenes:
+            for language in LANGUAGES:
+                texts = load(language)
+                pages = [sample.shown for sample in usual_pages(scene, texts) if isinstance(sample.shown, Page)]
+                pages += fullest_pages(scene, texts)
+                misfitting = page_defects(pages, font, scene.width_px, scene.height_px)
+                unseen = waiting_defects(texts, scene.parts, font, scene.width_px, scene.height_px)
                 found += [f"{language}: {defect}" for defect in (*misfitting, *unseen)]
     font.close()
     return sorted(set(found))
 
 
-def main() -> int:
+def long_pages() -> list[str]:
+    """One line for each page that is scrolled through more than LONG_WINDOWS windows, with as much on it as there may be."""
+    font = WholeFont()
+    found: dict[tuple[str, str, str], int] = {}
+    for board in boards_with_display():
+        scene = Scene(board)
+        for language in LANGUAGES:
+            for page in fullest_pages(scene, load(language)):
+                place = (page.name, board, language)
+                found[place] = max(found.get(place, 0), windows_of(page, scene.width_px, scene.height_px, font))
+    font.close()
+    by_length = sorted((-windows, *place) for place, windows in found.items() if windows > LONG_WINDOWS)
+    return [f"{-windows:3} windows: {name} on {board}, {language}" for windows, name, board, language in by_length]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Check the texts of the terminal, and how its pages fit the displays.")
+    parser.add_argument("--scrolled", action="store_true", help="list the pages that take many windows of a small display")
+    if parser.parse_args(arguments).scrolled:
+        print("\n".join(long_pages()))
+        return 0
     found = defects()
     for defect in found:
         print(defect, file=sys.stderr)

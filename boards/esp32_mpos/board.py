@@ -4,6 +4,7 @@ import json
 
 from hal.compat import beside
 from hal.drivers.file_storage import FileStorage
+from hal.drivers.iso8583_payment import Iso8583Payment
 from hal.drivers.machine_watchdog import MachineWatchdog
 from hal.drivers.matrix_keypad import MatrixKeypad
 from hal.drivers.pn532 import Pn532, Pn532OverUart
@@ -51,6 +52,7 @@ def build(platform: "Platform") -> Hal:
     )
     bus = buses["reader_line"]
     uart = machine.UART(bus["id"], baudrate=bus["baudrate"], tx=machine.Pin(bus["tx"]), rx=machine.Pin(bus["rx"]), timeout=0, rxbuf=1024)
+    wlan = Wlan(platform.network, clock, platform.resolve)
     return Hal(
         board=board["id"],
         hardware_id="".join("%02x" % byte for byte in machine.unique_id()),
@@ -60,8 +62,10 @@ def build(platform: "Platform") -> Hal:
         display=display,
         keypad=keypad,
         card_reader=Pn532(Pn532OverUart(uart, clock), clock),
-        network=Wlan(platform.network, clock, platform.resolve),
+        network=wlan,
+        payment=Iso8583Payment(clock, storage, wlan),
         watchdog=MachineWatchdog(machine.WDT),
         program=platform.program,
+        spare=platform.spare,
         buses=buses_of(parts),
     )

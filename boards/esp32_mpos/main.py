@@ -3,7 +3,7 @@
 import machine  # type: ignore[import-not-found]
 import network  # type: ignore[import-not-found]
 
-from firmware_agent.start import run
+from firmware_agent.slots import program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,4 +18,4 @@ def build(platform: "Platform") -> "Hal":
     return board.build(platform)
 
 
-run(machine, network, build)
+program()(machine, network, build)

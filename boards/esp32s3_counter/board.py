@@ -8,6 +8,7 @@ from hal.drivers.buzzer import Buzzer
 from hal.drivers.ds3231 import Ds3231
 from hal.drivers.escpos import EscposPrinter
 from hal.drivers.file_storage import FileStorage
+from hal.drivers.iso8583_payment import Iso8583Payment
 from hal.drivers.machine_watchdog import MachineWatchdog
 from hal.drivers.matrix_keypad import MatrixKeypad
 from hal.drivers.pn532 import Pn532, Pn532OverI2c
@@ -84,6 +85,7 @@ def build(platform: "Platform") -> Hal:
     card_reader = Pn532(Pn532OverI2c(_i2c(machine, buses[part["bus"]]), part["address"], clock), clock)
     part = parts["scanner"]
     scanner = SerialScanner(_uart(machine, buses[part["bus"]]), clock, answers_revision=part["answers_revision"])
+    wlan = Wlan(platform.network, clock, platform.resolve)
     return Hal(
         board=board["id"],
         hardware_id="".join("%02x" % byte for byte in machine.unique_id()),
@@ -95,9 +97,11 @@ def build(platform: "Platform") -> Hal:
         printer=printer,
         card_reader=card_reader,
         scanner=scanner,
-        network=Wlan(platform.network, clock, platform.resolve),
+        network=wlan,
+        payment=Iso8583Payment(clock, storage, wlan),
         watchdog=MachineWatchdog(machine.WDT),
         program=platform.program,
+        spare=platform.spare,
         sounder=Buzzer(machine.PWM, machine.Pin(parts["sounder"]["pin"], machine.Pin.OUT, value=0), clock),
         buses=buses_of(parts),
     )

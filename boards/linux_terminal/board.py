@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from boards.linux_terminal.configuration import Configuration, Section
     from hal.clock import Clock
     from hal.platform import Platform
+    from hal.storage import Storage
 
 
 def facts() -> "dict[str, Any]":
@@ -34,12 +35,15 @@ def build(configuration: "Configuration") -> "Callable[[Platform], Hal]":
 
     def built(platform: "Platform") -> Hal:
         clock = LinuxClock()
-        devices = {kind: _device(kind, drivers[kind], section, clock) for kind, section in configuration.devices.items()}
+        storage = FileStorage(platform.files)
+        devices: dict[str, Any] = {}
+        for kind, section in configuration.devices.items():
+            devices[kind] = _device(kind, drivers[kind], section, clock, storage, devices.get("network"))
         return Hal(
             board=facts()["id"],
             hardware_id=platform.machine.unique_id().hex(),
             clock=clock,
-            storage=FileStorage(platform.files),
+            storage=storage,
             watchdog=platform.machine.watchdog,
             program=platform.program,
             **devices,
@@ -57,12 +61,14 @@ def _driver(kind: str, section: "Section") -> "Any":
         raise ConfigurationError("%s: %s; allowed: pip install 'reinstate[linux]'" % (section.place, need)) from None
 
 
-def _device(kind: str, driver: "Any", section: "Section", clock: "Clock") -> "Any":
+def _device(kind: str, driver: "Any", section: "Section", clock: "Clock", storage: "Storage | None" = None, network: "Any" = None) -> "Any":
     values: dict[str, Any] = dict(section.values)
     if section.part == "serial":  # a driver that runs on every runtime: it is handed its line
         from hal.drivers.linux.serial_port import SerialPort
 
         values["uart"] = SerialPort(values.pop("device"), values.pop("baudrate"))
+    if kind == "payment":  # it keeps what it has begun, and looks up its host by the network's device
+        values["storage"], values["network"] = storage, network
     try:
         return driver(clock=clock, **values)
     except ValueError as error:

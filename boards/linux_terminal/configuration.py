@@ -232,6 +232,14 @@ PARTS: "dict[str, dict[str, Part]]" = {
             (Key("interface", "its name, as `ip link` tells it", example="eth0", low=1, high=15),),
         ),
     },
+    "payment": {
+        "iso8583": Part(
+            "iso8583_payment.Iso8583Payment",
+            "sign-ins and test sales at the acquirer's payment host by ISO 8583; which host: a setting of the acquirer's",
+            "",
+            (Key("tpdu", "before each message, as the acquirer gave it: 10 digits", "6000030000", low=10, high=10),),
+        ),
+    },
 }
 
 # Of the section [terminal]. What is left out follows from where the service manager puts the agent.

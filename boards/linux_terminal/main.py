@@ -380,7 +380,7 @@ async def _test_terminal(hal: "Hal", terminal: "Terminal", plan: str, phases: "l
 
     settings = Settings(terminal.store)
     if hal.network is not None:
-        hal.network.configure(settings.get("ssid"), settings.get("password"))
+        hal.network.configure(*settings.network)
     assert hal.program is not None
     program, keys, vouched = hal.program, terminal.identity.acquirer_keys, terminal.store.get(KEY_MANIFEST)
     subject = subject_at(

@@ -1,5 +1,6 @@
 """A terminal without an identity: the person at the counter types an activation code, and the acquirer says who the terminal is."""
 
+from firmware_agent.flows.ui import KEY_BACK
 from firmware_agent.identity.activation import CODE_DIGITS, FAILURES, ActivationError
 from firmware_agent.screens.page import Page
 
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
 
     from firmware_agent.flows.ui import Ui
     from firmware_agent.identity.activation import Activation
+    from firmware_agent.identity.identity import Identity
     from firmware_agent.texts import Texts
     from hal.clock import Clock
 
@@ -21,7 +23,7 @@ SECOND_MS = 1000
 
 class ActivationDesk:
     """activation: of this terminal; replaced: it had an identity once, and another device has it now; restart: as who it is then;
-    log: takes one line for a technician.
+    log: takes one line for a technician; activated: is told the identity.
     """
 
     def __init__(
@@ -31,31 +33,39 @@ class ActivationDesk:
         clock: "Clock",
         restart: "Callable[[], None]",
         log: "Callable[[str], None]",
+        activated: "Callable[[Identity], None] | None" = None,
     ) -> None:
         self._activation = activation
         self._replaced = replaced
         self._clock = clock
         self._restart = restart
         self._log = log
+        self._activated = activated
 
-    async def serve(self, ui: "Ui", outdated: "Callable[[], bool]", devices: Page) -> None:
-        """Until the terminal is activated and restarted, or `outdated`. devices: what the self-test found.
+    async def serve(self, ui: "Ui", outdated: "Callable[[], bool]", devices: "Page | None") -> None:
+        """Until the terminal is activated and restarted, or `outdated`. devices: what the self-test found; None: there is another page to
+        go back to.
 
         Raises StoreError, DeviceError.
         """
+        further = KEY_DEVICES if devices is not None else KEY_BACK
         texts = ui.texts
         digits = ""
         note = "warning.replaced" if self._replaced else ""
         while not outdated():
-            if not await self._waited(ui, outdated):
+            if not await self._waited(ui, outdated, devices is None):
                 return
             page = code_page(texts, digits, self._activation.factory.terminal, note)
-            key = await ui.ask(page, outdated, DIGITS + ("enter", "clear", KEY_DEVICES))
+            if devices is None:
+                page.footer = texts.get("hint.entry")
+            key = await ui.ask(page, outdated, DIGITS + ("enter", "clear", further))
             if key in DIGITS:
                 digits = (digits + key)[:CODE_DIGITS]
             elif key == "clear":
                 digits = digits[:-1]
-            elif key == KEY_DEVICES:
+            elif key == KEY_BACK:
+                return
+            elif key == KEY_DEVICES and devices is not None:
                 await ui.ask(devices, outdated, ("enter", "cancel", KEY_DEVICES))
             elif key == "enter" and digits:
                 note = await self._ask(ui, digits)
@@ -72,20 +82,23 @@ class ActivationDesk:
             self._log("activation refused: %s" % error)
             return "activation.failed." + error.code
         self._log("activated as %s" % identity.terminal)
+        if self._activated is not None:
+            self._activated(identity)
         ui.show(done_page(texts, identity.terminal))
         await self._clock.sleep_ms(DONE_MS)
         self._restart()
         return ""
 
-    async def _waited(self, ui: "Ui", outdated: "Callable[[], bool]") -> bool:
-        """Wait out the delay that wrong codes cost; False where the page is out of date before."""
+    async def _waited(self, ui: "Ui", outdated: "Callable[[], bool]", may_go_back: bool) -> bool:
+        """Wait out the delay that wrong codes cost; False where the page is out of date before, or the person goes back."""
         wait_s = self._wait_s()
         while wait_s:
-            ui.show(wait_page(ui.texts, wait_s))
-            while self._wait_s() == wait_s:
-                if outdated():
-                    return False
-                await self._clock.sleep_ms(SECOND_MS // 10)
+
+            def changed(shown_s: int = wait_s) -> bool:
+                return outdated() or self._wait_s() != shown_s
+
+            if await ui.ask(wait_page(ui.texts, wait_s), changed, (KEY_BACK,) if may_go_back else ()) or outdated():
+                return False
             wait_s = self._wait_s()
         return True
 

@@ -1,5 +1,6 @@
 """A self-test at the terminal: the devices as their results come in, what a person is asked, and what it came to."""
 
+from firmware_agent.flows.customer_pages import promotion_lines
 from firmware_agent.flows.dates import local_time
 from firmware_agent.flows.examiner import Examiner
 from firmware_agent.flows.selftest_pages import progress_page, result_page
@@ -59,4 +60,4 @@ def sample_slip(texts: "Texts", terminal: "Terminal", settings: "Settings") -> "
         lines.append(texts.get("slip.time", time=local_time(terminal.wall_s, settings.utc_offset_min)))
     lines.append(texts.get("slip.sample"))
     lines.append(texts.get("slip.no_value"))
-    return lines
+    return lines + promotion_lines(texts, terminal, settings)

@@ -14,16 +14,14 @@ WORST_FIRST = (FAIL, TIMEOUT, ERROR, ABORTED, RUNNING, PASS, SKIP)  # of several
 
 
 def progress_page(texts: "Texts", plan: "list[Phase]", results: "dict[str, Result]") -> Page:
-    """One line a device, in the plan's order."""
-    lines = [texts.get("selftest.running")] + _device_lines(texts, plan, results)
-    return Page("selftest", texts.get("selftest.title"), lines, footer=texts.get("hint.wait"))
+    """How far it is, for a small display shows little more; and one line a device, in the plan's order."""
+    return Page("selftest", _progress(texts, plan, results), _device_lines(texts, plan, results))
 
 
 def result_page(texts: "Texts", plan: "list[Phase]", results: "dict[str, Result]", diagnoses: "list[Diagnosis]") -> Page:
     """What it came to: each thing that is broken with its cause, and what to do about the first; asks only when there is any."""
-    if not diagnoses:
-        lines = _device_lines(texts, plan, results)
-        lines.append(texts.get("selftest.all_passed"))
+    if not diagnoses:  # and what was left out
+        lines = [texts.get("selftest.all_passed")] + _device_lines(texts, plan, results, (PASS,))
         return Page("selftest", texts.get("selftest.title"), lines, tone="good")
     lines = [diagnosis_line(texts, diagnosis) for diagnosis in diagnoses]
     lines.append(texts.get("selftest.next", step=texts.get("next." + diagnoses[0].cause.step)))
@@ -33,8 +31,14 @@ def result_page(texts: "Texts", plan: "list[Phase]", results: "dict[str, Result]
 
 
 def degraded_page(texts: "Texts", warning: str, plan: "list[Phase]", results: "dict[str, Result]") -> Page:
-    """The memory or the identity cannot be read: the devices were tested, and nothing else can be done here. warning: key of the text."""
-    lines = [texts.get(warning)] + _device_lines(texts, plan, results)
+    """The memory or the identity cannot be read: the devices are tested, and nothing else can be done here. warning: key of the text."""
+    lines = [texts.get(warning)]
+    if len(results) < len(plan):
+        lines.append(_progress(texts, plan, results))
+    trouble = _device_lines(texts, plan, results, (PASS, SKIP, RUNNING))
+    if len(results) == len(plan) and not trouble:
+        trouble = [texts.get("selftest.all_passed")]
+    lines.extend(trouble)
     return Page("warning", texts.get("warning.title"), lines, tone="alert")
 
 
@@ -47,7 +51,12 @@ def diagnosis_line(texts: "Texts", diagnosis: "Diagnosis") -> str:
     return texts.get("selftest.cause", device=texts.get("device." + diagnosis.component), cause=cause)
 
 
-def _device_lines(texts: "Texts", plan: "list[Phase]", results: "dict[str, Result]") -> "list[str]":
+def _progress(texts: "Texts", plan: "list[Phase]", results: "dict[str, Result]") -> str:
+    return texts.get("selftest.running.title", done=len(results), count=len(plan))
+
+
+def _device_lines(texts: "Texts", plan: "list[Phase]", results: "dict[str, Result]", left_out: "tuple[str, ...]" = ()) -> "list[str]":
+    """One line a device, with the worst outcome of its phases, but for those with an outcome that is left out."""
     kinds: list[str] = []
     for phase in plan:
         if phase.kind not in kinds:
@@ -56,5 +65,6 @@ def _device_lines(texts: "Texts", plan: "list[Phase]", results: "dict[str, Resul
     for kind in kinds:
         outcomes = [results[phase.id].outcome if phase.id in results else RUNNING for phase in plan if phase.kind == kind]
         worst = next(outcome for outcome in WORST_FIRST if outcome in outcomes)
-        lines.append(texts.get("selftest.line", device=texts.get("device." + kind), outcome=texts.get("outcome." + worst)))
+        if worst not in left_out:
+            lines.append(texts.get("selftest.line", device=texts.get("device." + kind), outcome=texts.get("outcome." + worst)))
     return lines

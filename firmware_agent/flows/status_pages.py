@@ -1,8 +1,11 @@
 """Pages that say how the terminal stands: in service, suspended, out of order."""
 
+from firmware_agent.flows.customer_pages import promotion_lines
 from firmware_agent.flows.dates import DAY_S, local_time
+from firmware_agent.limits import warnings_now
 from firmware_agent.links.link import CAUSE_DATE
 from firmware_agent.notices import HOUR_S
+from firmware_agent.probation import ANOMALIES
 from firmware_agent.screens.page import Page
 from firmware_agent.state.machine import PROBATION
 from firmware_agent.state.reasons import ACTOR_HOST
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from firmware_agent.terminal import Terminal
     from firmware_agent.texts import Texts
 
+KEY_CUSTOMER = "0"  # opens the page for customers
 _BEGUN = (0, "minutes")  # a countdown that is over
 
 
@@ -36,8 +40,11 @@ def idle_page(texts: "Texts", terminal: "Terminal", settings: "Settings") -> Pag
     if terminal.hal.clock.trust != TRUST_SET:
         lines.append(texts.get("warning.clock"))
     lines.extend(storage_lines(texts, terminal) or maintenance_lines(texts, terminal, settings))  # there is room for one of them
+    for limit, percent in warnings_now(terminal, settings)[:1]:
+        lines.append(texts.get("limit.near", limit=texts.get("limit." + limit), percent=percent))
     if terminal.state.mode == PROBATION and terminal.state.probation_until:
         lines.append(texts.get("idle.probation", until=local_time(terminal.state.probation_until, settings.utc_offset_min)))
+    lines.extend(promotion_lines(texts, terminal, settings))
     return Page("idle", texts.get("idle.title"), lines, tone="good")
 
 
@@ -73,15 +80,50 @@ def countdown(terminal: "Terminal") -> "tuple[int, str] | None":
     return (left_s + 59) // 60, "minutes"
 
 
-def restored_page(texts: "Texts") -> Page:
-    return Page(
-        "restored",
-        texts.get("restored.title"),
-        [texts.get("restored.text")],
-        [("1", texts.get("restored.choice.1"))],
-        texts.get("hint.choose"),
-        "good",
-    )
+def restored_page(texts: "Texts", terminal: "Terminal", settings: "Settings") -> Page:
+    """What makes the terminal fit for service again, and what is watched from here on."""
+    lines = [texts.get("restored.text")]
+    passed = texts.get("list.and").join([texts.get("test." + test) for test in terminal.state.tests_able])
+    if passed:
+        lines.append(texts.get("restored.verified", tests=passed))
+    until = terminal.state.probation_until if terminal.state.mode == PROBATION else 0
+    if until:
+        lines.append(texts.get("restored.watched", until=local_time(until, settings.utc_offset_min)))
+    else:
+        lines.append(texts.get("restored.daily"))
+    lines.extend(payment_lines(texts, terminal))
+    choices = [(key, texts.get("restored.choice." + key)) for key in ("1", "2", "3")]
+    return Page("restored", texts.get("restored.title"), lines, choices, texts.get("hint.choose"), "good")
+
+
+def payment_lines(texts: "Texts", terminal: "Terminal") -> "list[str]":
+    """That payments go through: what the payment host says of today; nothing where it says nothing."""
+    payment = terminal.hal.payment
+    totals = payment.totals() if payment is not None else None
+    if totals is None:
+        return []
+    return [texts.get("restored.payments", amount="%d.%02d" % (totals.daily // 100, totals.daily % 100))]
+
+
+def probation_page(texts: "Texts", terminal: "Terminal", settings: "Settings", counts: "list[int]") -> Page:
+    """counts: how often each of probation.ANOMALIES was noted."""
+    lines = []
+    for place in range(len(ANOMALIES)):
+        if counts[place]:
+            lines.append(texts.get("probation." + ANOMALIES[place], count=counts[place]))
+    if lines:
+        lines.append(texts.get("probation.told", line=settings.get("service_line")))
+    else:
+        lines.append(texts.get("probation.good"))
+    lines.extend(payment_lines(texts, terminal))
+    choices = [("1", texts.get("probation.choice.1"))]
+    return Page("probation", texts.get("probation.title"), lines, choices, texts.get("hint.choose"), "normal" if sum(counts) else "good")
+
+
+def with_customer(texts: "Texts", page: Page) -> Page:
+    """The page, which says that no payments are taken, with the key that shows customers so."""
+    page.choices = page.choices + ((KEY_CUSTOMER, texts.get("customer.show")),)
+    return page
 
 
 def not_done_page(texts: "Texts") -> Page:
@@ -103,7 +145,7 @@ def suspended_page(texts: "Texts", terminal: "Terminal", settings: "Settings") -
         lines.append(texts.get("suspended.more", count=len(reasons) - 1))
     lines.extend(storage_lines(texts, terminal) or [texts.get("customer.apology")])  # a small display has room for one of them
     choices = [("1", texts.get("suspended.choice.1")), ("2", texts.get("suspended.choice.2"))]
-    return Page("suspended", texts.get("suspended.title"), lines, choices, texts.get("hint.choose"), "alert")
+    return with_customer(texts, Page("suspended", texts.get("suspended.title"), lines, choices, texts.get("hint.choose"), "alert"))
 
 
 def out_of_order_page(texts: "Texts", terminal: "Terminal", settings: "Settings") -> Page:
@@ -113,7 +155,7 @@ def out_of_order_page(texts: "Texts", terminal: "Terminal", settings: "Settings"
         texts.get("out_of_order.lift"),
     ]
     lines.extend(storage_lines(texts, terminal))
-    return Page("out_of_order", texts.get("out_of_order.title"), lines, tone="alert")
+    return with_customer(texts, Page("out_of_order", texts.get("out_of_order.title"), lines, tone="alert"))
 
 
 def reason_lines(texts: "Texts", reason: "Reason", settings: "Settings") -> "list[str]":

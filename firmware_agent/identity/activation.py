@@ -1,8 +1,9 @@
-"""Enrolment over the network: a terminal that nobody owns yet asks for its name with a code that a person types.
+"""Enrolment over the network: a terminal that nobody owns yet asks for its name with a code that a person types; and one that has a name,
+for a new identity under it, where the present one has ended or is not to be used any more.
 
 What it knows is from the factory: whom to ask, whose answers to believe, and a certificate for TLS that says which device this is (an
 IDevID as IEEE 802.1AR has it). That record stays for as long as the terminal lives, so that it can always ask again. Until the answer is
-here nothing has changed; then all that changes is one write.
+here nothing has changed, an identity that is there is the one in use; then all that changes is one write.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import asyncio
 from firmware_agent.identity.certificate import issued_s
 from firmware_agent.identity.enrolment import SLOT, Credentials, EnrolmentError, take, waiting_request
 from firmware_agent.identity.identity import KEY_REPLACEMENT, Identity
+from firmware_agent.identity.registration import KEY_PENDING, spare_slot
 from firmware_agent.identity.tries import Tries
 from firmware_agent.links.access import joined
 from firmware_agent.links.link import LinkError
@@ -72,8 +74,8 @@ def is_code(digits: str) -> bool:
 
 
 class Activation:
-    """hal: brought up; store: open, without an identity; factory: its record of KEY_FACTORY; make_link: a Link by such a record, with the
-    broker's address looked up, or raises LinkError; log: takes one line for a technician.
+    """hal: brought up; store: open; factory: its record of KEY_FACTORY; make_link: a Link by such a record, with the broker's address
+    looked up, or raises LinkError; log: takes one line for a technician; present: the identity that there is.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Activation:
         factory: Identity,
         make_link: "Callable[[Identity], Awaitable[Link]]",
         log: "Callable[[str], None]",
+        present: "Identity | None" = None,
     ) -> None:
         boots = store.get(KEY_BOOT_COUNT)
         self._boot_count = int(decode(boots)) if boots is not None else 0
@@ -92,7 +95,9 @@ class Activation:
         self._store = store
         self._make_link = make_link
         self._log = log
-        self._asked = 0  # in this boot
+        self._present = present
+        self._slot = SLOT if present is None else spare_slot(present)
+        self._asked = 0  # number in this boot of what was asked last
         self._judge = Judge(hal.secure_element, factory.acquirer, factory.terminal, factory.acquirer_keys)
         self._answers_on = [topic(factory.acquirer, factory.terminal, leaf) for leaf in ("status", "credentials")]
         self._answered = asyncio.Event()
@@ -136,12 +141,15 @@ class Activation:
         element = hal.secure_element
         name = self.factory.terminal
         where = topic(self.factory.acquirer, name, "activation")
-        request = await waiting_request(hal, self._store)
+        if self._present is not None and self._store.get(KEY_PENDING) is not None:
+            self._store.put_all([(KEY_PENDING, None)])  # given up before its key goes, which lies in the same slot
+        request = await waiting_request(hal, self._store, self._slot)
         try:
             sealed = await seal(element, self.factory.sealing_key, code.encode(), where)
         except SealError as error:
             raise ActivationError("not_possible", str(error))
-        self._asked += 1
+        # Grows with whatever was asked in this boot before, by an object that nobody knows of any more, too.
+        self._asked = max(self._asked + 1, hal.clock.monotonic_ms() // 1000)
         body: dict[str, object] = {
             "board": hal.board,
             "request": request.request,
@@ -149,9 +157,11 @@ class Activation:
             "sealed": sealed,
             "element": hal.secure_element.in_hardware,
         }
+        if self._present is not None:
+            body["former"] = key_id(await element.public_key(self._present.slot))
         claims = Claims(kind_named("activation"), name, self._number(), body, issued_at=self._wall_s(), boot_count=self._boot_count)
-        kid = key_id(await element.public_key(SLOT))
-        return where, await sign(element, SLOT, kid, encode(claims.to_map()), where)
+        kid = key_id(await element.public_key(self._slot))
+        return where, await sign(element, self._slot, kid, encode(claims.to_map()), where)
 
     def _number(self) -> int:
         """The sequence of the activation that was made last, which its answer names."""
@@ -220,6 +230,7 @@ class Activation:
         further: list[tuple[str, bytes | None]] = [
             self.tries.forgotten(),
             (KEY_REPLACEMENT, None),
+            (KEY_PENDING, None),
             (KEY_HIGHEST, encode(claims.sequence)),
             (KEY_WALL, encode(claims.issued_at)),
         ]
@@ -229,7 +240,7 @@ class Activation:
             credentials.transport_certificate = claims.octets("transport_certificate")
             if credentials.acquirer != self.factory.acquirer:
                 raise EnrolmentError("they are of another acquirer")
-            self._outcome = await take(self._hal, self._store, credentials, further)
+            self._outcome = await take(self._hal, self._store, credentials, further, self._present)
         except EnrolmentError as error:
             raise ActivationError("bad_answer", str(error))
         clock.set_wall(claims.issued_at, True)

@@ -124,16 +124,18 @@ async def request(hal: "Hal", store: "Store") -> bytes:
 
     hal: with secure element brought up. Raises EnrolmentError for a terminal that is enrolled, DeviceError, StoreError.
     """
-    return (await _with_new_keys(hal, store)).encoded()
+    if store.get(KEY_IDENTITY) is not None:
+        raise EnrolmentError("this terminal is enrolled already: new keys are given by re-registration")
+    return (await _with_new_keys(hal, store, SLOT)).encoded()
 
 
-async def waiting_request(hal: "Hal", store: "Store") -> Request:
-    """The request for the keys that were made before and wait for their certificates; for new ones where there are none. So whoever asks
-    again after a power cut asks with the same keys. Raises as `request`.
+async def waiting_request(hal: "Hal", store: "Store", slot: int = SLOT) -> Request:
+    """The request for the keys that were made before in that slot and wait for their certificates; for new ones where there are none. So
+    whoever asks again after a power cut asks with the same keys. Raises DeviceError, StoreError.
     """
     record = store.get(KEY_ENROLMENT)
-    if record is not None:
-        slot, _, transport_public = decode(record)
+    made_in, _, transport_public = decode(record) if record is not None else (None, None, b"")
+    if made_in == slot:
         try:
             return Request(
                 hal.hardware_id, hal.board, await certification_request(hal.secure_element, slot, hal.hardware_id), transport_public
@@ -141,17 +143,15 @@ async def waiting_request(hal: "Hal", store: "Store") -> Request:
         except DeviceError as error:
             if error.code != E_NOEXIST:
                 raise
-    return await _with_new_keys(hal, store)
+    return await _with_new_keys(hal, store, slot)
 
 
-async def _with_new_keys(hal: "Hal", store: "Store") -> Request:
-    if store.get(KEY_IDENTITY) is not None:
-        raise EnrolmentError("this terminal is enrolled already: new keys are given by re-registration")
+async def _with_new_keys(hal: "Hal", store: "Store", slot: int) -> Request:
     element = hal.secure_element
-    await element.generate_key(SLOT)
+    await element.generate_key(slot)
     transport_private, transport_public = await element.transport_key()
-    asked = Request(hal.hardware_id, hal.board, await certification_request(element, SLOT, hal.hardware_id), transport_public)
-    store.put(KEY_ENROLMENT, encode([SLOT, ec_private_key(transport_private, transport_public), transport_public]))
+    asked = Request(hal.hardware_id, hal.board, await certification_request(element, slot, hal.hardware_id), transport_public)
+    store.put(KEY_ENROLMENT, encode([slot, ec_private_key(transport_private, transport_public), transport_public]))
     return asked
 
 
@@ -165,18 +165,26 @@ async def enrol(hal: "Hal", store: "Store", data: bytes) -> Identity:
     return await take(hal, store, credentials)
 
 
-async def take(hal: "Hal", store: "Store", credentials: Credentials, further: "list[tuple[str, bytes | None]] | None" = None) -> Identity:
+async def take(
+    hal: "Hal",
+    store: "Store",
+    credentials: Credentials,
+    further: "list[tuple[str, bytes | None]] | None" = None,
+    present: "Identity | None" = None,
+) -> Identity:
     """Take the acquirer's credentials: from the write of the identity on the terminal is theirs. Cut off before it, nothing has changed.
-    further: changes to the store for the same write.
+    further: changes to the store for the same write; present: the identity that this terminal has, and that the new one takes the place of.
 
     Raises EnrolmentError for credentials that do not fit this terminal's keys, DeviceError, StoreError.
     """
-    if store.get(KEY_IDENTITY) is not None:
+    if store.get(KEY_IDENTITY) is not None and present is None:
         raise EnrolmentError("this terminal is enrolled already")
     record = store.get(KEY_ENROLMENT)
     if record is None:
         raise EnrolmentError("this terminal has not asked for credentials")
     slot, transport_private_key, transport_public = decode(record)
+    if present is not None and (present.slot == slot or present.terminal != credentials.terminal):
+        raise EnrolmentError("these credentials do not go on from this terminal's identity")
     for certificate, key, what in (
         (credentials.certificate, await hal.secure_element.public_key(slot), "signing key"),
         (credentials.transport_certificate, transport_public, "key for TLS"),

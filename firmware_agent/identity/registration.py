@@ -114,6 +114,11 @@ def renew_at_s(identity: Identity) -> int:
     return first_s
 
 
+def spare_slot(identity: Identity) -> int:
+    """For the next signing key."""
+    return SLOTS[1] if identity.slot == SLOTS[0] else SLOTS[0]
+
+
 async def begin(terminal: "Terminal", purpose: str = REGISTRATION) -> None:
     """Make new keys and queue the application for them, in the place of one that is pending.
 
@@ -124,7 +129,7 @@ async def begin(terminal: "Terminal", purpose: str = REGISTRATION) -> None:
         # Given up before its key goes: its credentials may arrive at this very moment.
         terminal.store.put_all([(KEY_PENDING, None)] + ([ordered(0)] if purpose == RENEWAL else []))
     element = terminal.hal.secure_element
-    slot = SLOTS[1] if terminal.identity.slot == SLOTS[0] else SLOTS[0]
+    slot = spare_slot(terminal.identity)
     await element.generate_key(slot)
     transport_private, transport_public = await element.transport_key()
     record = terminal.store.get(KEY_NUMBER)

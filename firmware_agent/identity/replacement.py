@@ -11,7 +11,7 @@ from firmware_agent.messages.cbor import CborError, decode, encode
 from firmware_agent.messages.cose import key_id
 from firmware_agent.messages.outbox import KEY_BOOT_COUNT
 from firmware_agent.rollback import KEY_COUNT, KEY_SET_BACK
-from firmware_agent.settings import PREFIX
+from firmware_agent.settings import NETWORK, PREFIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,9 +23,7 @@ LEAVING, ERASING, GONE = 1, 2, 3
 RECEIPT_MS = 10000  # for what is queued, the receipt last: the connection that brought the order is there
 
 # What counts this device's starts, and its network: without that it could not ask for its next name.
-STAYS = (KEY_FACTORY, KEY_BOOT_COUNT, KEY_COUNT, KEY_SET_BACK) + tuple(
-    [PREFIX + name for name in ("language", "ssid", "password", "utc_offset_min")]
-)
+STAYS = (KEY_FACTORY, KEY_BOOT_COUNT, KEY_COUNT, KEY_SET_BACK) + tuple([PREFIX + name for name in ("language", "utc_offset_min") + NETWORK])
 
 
 def stage(store: "Store") -> int:

@@ -74,11 +74,12 @@ SUSPICIOUS = (DAMAGED, ALTERED, OTHER_ACQUIRER, EXPIRED, REVOKED, COPIED)  # the
 
 
 class Technician:
-    """Who is signed on. number, name: the badge's; '' for a PIN, which does not say whose it is."""
+    """Who is signed on. number, name: the badge's; '' for a PIN, which does not say whose it is. expires: of the badge, Unix seconds."""
 
-    def __init__(self, number: str = "", name: str = "") -> None:
+    def __init__(self, number: str = "", name: str = "", expires: int = 0) -> None:
         self.number = number
         self.name = name
+        self.expires = expires
 
     @property
     def has_badge(self) -> bool:
@@ -182,31 +183,33 @@ def _same(one: bytes, other: bytes) -> bool:
 
 
 async def sign_on_by_badge(terminal: "Terminal", reader: "CardReader") -> "tuple[str, Technician | None]":
-    """('', who) for a good badge, else (one of REFUSALS, None). There is a card in the field already: `find_card` said so. What takes time
-    to judge is judged when the card may go. Raises StoreError, and DeviceError of the secure element.
+    """('', who) for a good badge, else (one of REFUSALS, None). There is a card in the field already: `find_card` said so. Raises
+    StoreError, and DeviceError of the secure element.
     """
-    element = terminal.hal.secure_element
-    challenge = await element.random(CHALLENGE_BYTES)
-    refusal, detail = "", ""
-    technician = None
     try:
-        badge, proof = await _read_badge(reader, challenge)
-        technician = await judge_badge(terminal, badge, challenge, proof)
+        technician = await check_badge(terminal, reader)
     except BadgeError as error:
-        refusal, detail = error.code, error.detail
-    if technician is None:
-        terminal.log("sign-on refused: %s %s" % (refusal, detail))
-        if refusal in SUSPICIOUS:
-            terminal.send("event", {"name": "sign_on_refused", "detail": "badge, " + refusal})
-        return refusal, None
+        terminal.log("sign-on refused: %s %s" % (error.code, error.detail))
+        if error.code in SUSPICIOUS:
+            terminal.send("event", {"name": "sign_on_refused", "detail": "badge, " + error.code})
+        return error.code, None
     terminal.send("event", {"name": "signed_on", "detail": "badge " + technician.number})
     terminal.log("signed on by badge %s" % technician.number)
     return "", technician
 
 
-async def judge_badge(terminal: "Terminal", badge: bytes, challenge: bytes, proof: bytes) -> Technician:
-    """Whose badge it is. badge: as the acquirer signed it; proof: what the card made of the challenge, 64 bytes r || s. Raises BadgeError;
-    DeviceError of the secure element.
+async def check_badge(terminal: "Terminal", reader: "CardReader") -> Technician:
+    """Whose badge is in the field. What takes time to judge is judged when the card may go. Raises BadgeError; DeviceError of the secure
+    element.
+    """
+    challenge = await terminal.hal.secure_element.random(CHALLENGE_BYTES)
+    badge, proof = await _read_badge(reader, challenge)
+    return await judge_badge(terminal, badge, challenge, proof)
+
+
+async def judge_badge(terminal: "Terminal", badge: bytes, challenge: bytes = b"", proof: "bytes | None" = None) -> Technician:
+    """Whose badge it is. badge: as the acquirer signed it; proof: what the card made of the challenge, 64 bytes r || s; None where there is
+    no card, as of a badge that is shown as a code: that may be a copy. Raises BadgeError; DeviceError of the secure element.
     """
     identity = terminal.identity
     element = terminal.hal.secure_element
@@ -222,7 +225,7 @@ async def judge_badge(terminal: "Terminal", badge: bytes, challenge: bytes, proo
     issuer, number, name, expires, public_key = _badge_claims(envelope.payload)
     if issuer != identity.acquirer:
         raise BadgeError(OTHER_ACQUIRER)
-    if not await element.verify(public_key, sha256(PROOF + challenge).digest(), proof):
+    if proof is not None and not await element.verify(public_key, sha256(PROOF + challenge).digest(), proof):
         raise BadgeError(COPIED, "badge " + number)
     try:
         is_revoked = number in revoked_badges(terminal.store)
@@ -234,7 +237,7 @@ async def judge_badge(terminal: "Terminal", badge: bytes, challenge: bytes, proo
     # As with orders: what has expired by a clock that knows only a floor has expired.
     if clock.trust != TRUST_NONE and clock.wall_s() >= expires:
         raise BadgeError(EXPIRED, "badge " + number)
-    return Technician(number, name)
+    return Technician(number, name, expires)
 
 
 def badge_payload(acquirer: str, number: str, name: str, expires: int, public_key: bytes) -> bytes:

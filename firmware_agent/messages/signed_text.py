@@ -9,6 +9,7 @@ from firmware_agent.messages.cose import MAX_LENGTH, CoseError, parse
 from firmware_agent.messages.schema import Claims, SchemaError, topic
 
 PREFIX = "RS1:"  # 1: the version of this form
+BADGE_PREFIX = "RB1:"  # of a technician's badge, which is signed, and no message
 MAX_ACQUIRER = 64  # characters, as of the claim iss
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"  # by value 0..44 (RFC 9285, table 1)
 _MAX_TEXT = (MAX_LENGTH + 4 * MAX_ACQUIRER) * 2  # characters, line breaks included
@@ -47,6 +48,22 @@ def decode_text(text: str) -> "tuple[str, bytes]":
         except SignedTextError as error:
             first = first or error
     raise first or SignedTextError("empty", "there is no text")
+
+
+def encode_badge(badge: bytes) -> str:
+    """A technician's badge, as the acquirer signed it, for a QR code."""
+    return BADGE_PREFIX + to_base45(badge)
+
+
+def decode_badge(text: str) -> bytes:
+    """The badge in a text, not verified. Raises SignedTextError."""
+    text = text.strip()
+    if not text.startswith(BADGE_PREFIX):
+        raise SignedTextError("not_signed_text", "a badge as text begins with %s" % BADGE_PREFIX)
+    try:
+        return from_base45(text[len(BADGE_PREFIX) :])
+    except ValueError as error:
+        raise SignedTextError("damaged", "the text is damaged or cut off: %s" % error)
 
 
 def to_base45(data: bytes) -> str:

@@ -125,6 +125,8 @@ class Font:
                         continue
                     while piece_px > width_px:
                         fitting, piece = self._split(piece, width_px)
+                        if piece[0] in _CLOSING and len(fitting) > 1 and fitting[-1] not in _CLOSING:
+                            fitting, piece = fitting[:-1], fitting[-1] + piece
                         lines.append(fitting)
                         piece_px = self.width_px(piece)
                 line += piece
@@ -192,3 +194,12 @@ def _pieces(paragraph: str) -> "list[str]":
     if start < len(paragraph):
         pieces.append(paragraph[start:])
     return pieces
+
+
+def doubled(byte: int) -> "tuple[int, int]":
+    """Each bit twice: 8 pixels become two bytes."""
+    bits = 0
+    for position in range(8):
+        if byte & (1 << position):
+            bits |= 3 << 2 * position
+    return bits >> 8, bits & 0xFF

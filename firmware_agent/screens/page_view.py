@@ -5,7 +5,7 @@ the title bar first, the body below it, the choices just above the footer, the f
 shown through a window that scrolls over them; marks in the right margin say that there is more above or below.
 """
 
-from firmware_agent.screens.font import HEIGHT_PX, NARROW_PX
+from firmware_agent.screens.font import HEIGHT_PX, NARROW_PX, doubled
 from firmware_agent.screens.page import TONE_ALERT, TONE_GOOD, TONE_NORMAL
 
 TYPE_CHECKING = False
@@ -25,6 +25,7 @@ TITLE = 0
 BODY = 1
 CHOICE = 2
 FOOTER = 3
+LARGE_TOP, LARGE_END = 4, 5  # the upper and the lower half of a line in double size
 
 # 0xRRGGBB. Contrast of each pair is at least 7 : 1 (WCAG 2.2, 1.4.6).
 _PAPER = 0xFFFFFF
@@ -49,15 +50,20 @@ def lay_out(
     page: "Page", width_px: int, height_px: int, font: "Font", heights_px: "tuple[int, ...]" = ()
 ) -> "tuple[int, list[tuple[int, str]]]":
     """The height of a row, and kind and text of each row from the top: as many rows as the display has, with as much air between the lines
-    as the page fits with; or more, where it does not fit. heights_px: that a row may have, where not `row_heights_px` says it.
+    as the page fits with; or more, where it does not fit. heights_px: that a row may have, where not `row_heights_px` says it: those of a
+    display on which nothing can be large.
     """
     text_px = width_px - 2 * MARGIN_PX
+    large = page.large if not heights_px and len(row_heights_px(height_px)) > 1 else 0
 
     def rows_of(kind: int, text: str) -> "list[tuple[int, str]]":
         return [(kind, row) for row in font.wrap(text, text_px)]
 
     above = rows_of(TITLE, page.title)
-    for line in page.lines:
+    for line in page.lines[:large]:
+        for row in font.wrap(line, text_px // 2 - NARROW_PX):
+            above.extend([(LARGE_TOP, row), (LARGE_END, row)])
+    for line in page.lines[large:]:
         above.extend([(BODY, row) for row in _body_rows(line, text_px, font)])
     below = []
     for key, label in page.choices:
@@ -92,13 +98,14 @@ class PageView:
         self._top = 0  # the row of the page that stands at the top of the display
 
     def draw(self, page: "Page") -> None:
-        """Show `page` from its top. Raises DeviceError as the display does."""
+        """Show `page` from its top, unless it stays where the one before it was. Raises DeviceError as the display does."""
         self._measure()
         heights_px = (HEIGHT_PX,) if self._characters is not None else ()
         self._row_px, self._rows = lay_out(page, self._size_px[0], self._size_px[1], self._font, heights_px)
+        stays = page.stays and self._page is not None and self._page.name == page.name
         self._page = page
         self._accent = _ACCENTS[page.tone]
-        self._top = 0
+        self._top = max(0, min(self._top, len(self._rows) - self._size_px[1] // self._row_px)) if stays else 0
         self._draw_window()
 
     def scroll(self, step: int) -> None:
@@ -131,7 +138,7 @@ class PageView:
 
     def _draw_window(self) -> None:
         accent = self._accent
-        looks = {TITLE: (_PAPER, accent), BODY: (_INK, _PAPER), CHOICE: (accent, _PAPER), FOOTER: (_INK, _FOOTER_PAPER)}
+        looks = {TITLE: (_PAPER, accent), CHOICE: (accent, _PAPER), FOOTER: (_INK, _FOOTER_PAPER)}
         row_px = self._row_px
         tops = row_tops(self._size_px[1], row_px)
         gap_top = tops[-2] + row_px
@@ -144,10 +151,10 @@ class PageView:
                 mark = MORE_ABOVE
             elif index == last and self._top + len(tops) < len(self._rows):
                 mark = MORE_BELOW
-            ink, paper = looks[kind]
-            self._draw_row(tops[index], row_px, text, mark, ink, paper)
+            ink, paper = looks.get(kind, (_INK, _PAPER))
+            self._draw_row(tops[index], row_px, text, mark, ink, paper, kind)
 
-    def _draw_row(self, y_px: int, row_px: int, text: str, mark: str, ink: int, paper: int) -> None:
+    def _draw_row(self, y_px: int, row_px: int, text: str, mark: str, ink: int, paper: int, kind: int = BODY) -> None:
         if self._characters is not None:
             self._characters.draw_row(y_px // row_px, self._line(text, mark), ink, paper)
             return
@@ -156,7 +163,12 @@ class PageView:
             strip[index] = 0
         row_bytes = self._size_px[0] // 8
         offset = (row_px - HEIGHT_PX) // 2 * row_bytes
-        self._set_text(text, offset + MARGIN_PX // 8, row_bytes)
+        if kind == LARGE_TOP:
+            self._set_large(text, (row_px - HEIGHT_PX) * row_bytes, row_bytes, 0)
+        elif kind == LARGE_END:
+            self._set_large(text, 0, row_bytes, HEIGHT_PX // 2)
+        else:
+            self._set_text(text, offset + MARGIN_PX // 8, row_bytes)
         self._set_text(mark, offset + row_bytes - 1, row_bytes)
         bits = memoryview(strip)[: row_bytes * row_px]
         self._display.draw_bitmap(0, y_px, self._size_px[0], row_px, bits, ink, paper)
@@ -180,13 +192,33 @@ class PageView:
                 at += row_bytes
             column += glyph_bytes
 
+    def _set_large(self, text: str, offset: int, row_bytes: int, first: int) -> None:
+        """Half of the glyphs, from their row `first` on, each pixel as four, into the strip from `offset` on."""
+        strip = self._strip
+        column = offset + 2 * MARGIN_PX // 8
+        for character in text:
+            glyph_width_px, glyph = self._font.glyph(character)
+            glyph_bytes = glyph_width_px // 8
+            at = column
+            for row in range(first, first + HEIGHT_PX // 2):
+                for part in range(glyph_bytes):
+                    high, low = doubled(glyph[row * glyph_bytes + part])
+                    for place in (at + 2 * part, at + 2 * part + row_bytes):
+                        strip[place] = high
+                        strip[place + 1] = low
+                at += 2 * row_bytes
+            column += 2 * glyph_bytes
+
 
 def _body_rows(line: str, text_px: int, font: "Font") -> "list[str]":
-    """A paragraph as rows. 'left\\tright' is one row with `right` at the right edge, where both fit."""
+    """A paragraph as rows. 'left\\tright' is one row with `right` at the right edge; or `right` has rows of its own, so that no word breaks
+    that would not.
+    """
     if "\t" in line:
         left, right = line.split("\t", 1)
         gap = (text_px - font.width_px(left) - font.width_px(right)) // NARROW_PX
         if gap >= 1:
             return [left + " " * gap + right]
-        line = left + " " + right
+        ends = [" " * ((text_px - font.width_px(row)) // NARROW_PX) + row for row in font.wrap(right, text_px)]
+        return font.wrap(left, text_px) + ends
     return font.wrap(line, text_px)

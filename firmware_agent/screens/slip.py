@@ -3,7 +3,7 @@
 A line of plain ASCII goes to the printer as text, in its own font; any other line is drawn from the bitmap font and goes as a raster.
 """
 
-from firmware_agent.screens.font import HEIGHT_PX, NARROW_PX
+from firmware_agent.screens.font import HEIGHT_PX, NARROW_PX, doubled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,21 +91,12 @@ class SlipPrinter:
                 if scale == 1:
                     strip[at] = glyph[index]
                     continue
-                high, low = _doubled(glyph[index])
+                high, low = doubled(glyph[index])
                 for _ in range(scale):
                     strip[at] = high
                     strip[at + 1] = low
                     at += row_bytes
             column += glyph_bytes * scale
-
-
-def _doubled(byte: int) -> "tuple[int, int]":
-    """Each bit twice: 8 pixels become two bytes."""
-    bits = 0
-    for position in range(8):
-        if byte & (1 << position):
-            bits |= 3 << 2 * position
-    return bits >> 8, bits & 0xFF
 
 
 def _is_ascii(text: str) -> bool:

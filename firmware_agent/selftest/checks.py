@@ -84,11 +84,11 @@ async def check_storage(subject: "Subject") -> Health:
             try:
                 damaged = terminal.store.verify()
                 detail = "%d records" % damaged if damaged else ""
-            except StoreError as error:
+                evidence = terminal.evidence
+                if evidence.verify() is not None and evidence.damage is not None:
+                    terminal.tell_damage(evidence.damage)
+            except StoreError as error:  # nothing can be read, nor written down
                 detail = str(error)
-            evidence = terminal.evidence
-            if evidence.verify() is not None and evidence.damage is not None:
-                terminal.tell_damage(evidence.damage)
         if detail:
             return Health(HEALTH_FAIL, "storage", "damaged", E_FAILURE, detail=detail, measurements=health.measurements)
         if terminal is not None and terminal.evidence.damage is not None:

@@ -11,7 +11,10 @@ ACQUIRER = "acquirer"
 HARDWARE = "hardware_fault"  # S2
 SOFTWARE = "software_fault"  # S3
 NETWORK = "network_fault"  # S4
+ACCOUNT = "account_issue"  # S5
 TAMPER = "tamper"  # S12
+
+PAYMENT = "payment"  # component: the payment application, whichever phase says so
 
 BUS = "bus"  # component: the wires that several devices share
 COMPONENTS = ("card", "certificate", "firmware", "power", BUS)  # besides the devices of hal.KINDS
@@ -130,6 +133,16 @@ CAUSES = (
     Cause(127, "slow", PROVIDER, "provider", NETWORK),
     Cause(128, "lossy", PROVIDER, "provider", NETWORK),
     Cause(129, "no_link", CLERK, "router", NETWORK),
+    # The payment application, and the payment host behind it. None of these suspends by itself: see suspicion.py.
+    Cause(190, "payment_unreachable", PROVIDER, "provider", NETWORK, PAYMENT),
+    Cause(191, "payment_silent", ACQUIRER, "acquirer_host", NETWORK, PAYMENT),
+    Cause(192, "payment_garbled", ACQUIRER, "acquirer_host", NETWORK, PAYMENT),
+    Cause(193, "payment_refused", ACQUIRER, "payment_account", ACCOUNT, PAYMENT),
+    Cause(194, "payment_busy", ACQUIRER, "payment_later", "", PAYMENT),
+    Cause(195, "payment_network", ACQUIRER, "payment_later", NETWORK, PAYMENT),
+    Cause(196, "payment_out_of_step", ACQUIRER, "payment_account", "", PAYMENT),
+    Cause(197, "payment_unfinished", CLERK, "payment_unfinished", "", PAYMENT),
+    Cause(198, "payment_journal", TECHNICIAN, "report", "", PAYMENT),
     # Storage and clock
     Cause(140, "full", TECHNICIAN, "report", SOFTWARE),
     Cause(141, "not_writable", TECHNICIAN, "replace", HARDWARE),

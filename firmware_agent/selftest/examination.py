@@ -20,6 +20,7 @@ SCAN_TIMEOUT_MS = 30000
 CARD_TIMEOUT_MS = 30000
 TONE_HZ = 2700  # where small piezos are loudest
 TONE_MS = 400
+PAYMENT_TEST = "payment.test"  # the check that the agent brings, on a terminal with a payment application
 
 # What a person is shown, and how many answers there are to choose from: 0 where it only says what to do.
 PAGES = {
@@ -32,6 +33,7 @@ PAGES = {
     "printer.seen": 2,
     "scanner.hold": 0,
     "card_reader.hold": 0,
+    "payment.running": 0,
     "sounder.begin": 1,
     "sounder.heard": 2,
 }
@@ -197,6 +199,19 @@ async def select_card(subject: "Subject") -> Health:
         return Health(HEALTH_SUCCESS, "card_reader")
     # The reader works, for the card answered; but this card cannot show that it pays.
     return failed("card_reader", "not_a_payment_card" if answer[-2:] == SW_NOT_FOUND else "card_refused", detail=answer[-2:].hex())
+
+
+async def pay(subject: "Subject") -> Health:
+    """A payment without money: the card, and where there is a payment application, a sign-in, an echo and a sale that is reversed."""
+    health = await select_card(subject)
+    test = subject.checks.get(PAYMENT_TEST)
+    if health.outcome != HEALTH_SUCCESS or test is None:
+        return health
+    person_of(subject).show("payment.running")
+    found = await test()
+    if found.outcome == HEALTH_FAIL:
+        return Health(HEALTH_FAIL, "card_reader", found.cause, found.code, found.extended, found.detail)
+    return health
 
 
 async def _select(reader: "CardReader") -> bytes:

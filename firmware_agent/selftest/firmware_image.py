@@ -11,6 +11,7 @@ from hashlib import sha256
 from firmware_agent import VERSION
 from firmware_agent.messages.cbor import CborError, decode, encode
 from firmware_agent.messages.cose import CoseError, key_id, parse, verify
+from firmware_agent.slots import SLOTS
 from hal.device import HEALTH_FAIL, HEALTH_NOT_RUN, HEALTH_SUCCESS, Health
 from hal.errors import E_FAILURE, E_NOEXIST
 
@@ -28,7 +29,7 @@ FORMAT = 1
 MOST_MANIFEST_BYTES = 32768
 MOST_FILES = 400
 PIECE_BYTES = 2048  # read, and hashed, before others have their turn
-NOT_PROGRAM = ("data", MANIFEST_NAME)  # at the root: the terminal's own files, and the manifest itself
+NOT_PROGRAM = ("data", MANIFEST_NAME) + SLOTS  # at the root: the terminal's own files, the manifest itself, and other programs
 MODULES = (".py", ".mpy")  # what an import looks for
 NOT_LOADED = "__pycache__"  # looked into by CPython only, and there only for a module whose source is listed
 
@@ -61,26 +62,35 @@ async def check_image(
     if not element.enabled:  # what is wrong with it its own phase tells
         return Health(HEALTH_NOT_RUN, KIND, "absent", detail="no secure element to verify with")
     try:
-        files = await _manifest(program, element, keys, version, vouched)
+        manifest = await manifest_of(program, element, keys, vouched)
+        if manifest is None:
+            return Health(HEALTH_NOT_RUN, KIND, "no_manifest", E_NOEXIST, detail="no " + MANIFEST_NAME)
+        if manifest[0] != version:
+            raise ManifestError("of version %s, and this is %s" % (manifest[0], version))
     except ManifestError as error:
         return Health(HEALTH_FAIL, KIND, "manifest_wrong", E_FAILURE, detail=str(error))
-    if files is None:
-        return Health(HEALTH_NOT_RUN, KIND, "no_manifest", E_NOEXIST, detail="no " + MANIFEST_NAME)
+    files = manifest[1]
+    cause, path, total = await compare(program, files, clock)
+    if cause:
+        return Health(HEALTH_FAIL, KIND, cause, E_FAILURE, detail=path)
+    measurements = {"files": len(files), "image_bytes": total, "duration_ms": clock.monotonic_ms() - begun_ms}
+    return Health(HEALTH_SUCCESS, KIND, measurements=measurements)
+
+
+async def compare(program: "Files", files: "dict[str, bytes]", clock: "Clock") -> "tuple[str, str, int]":
+    """(cause, the first path that is not as it should be, bytes read); '' for a cause where every file is there, and no other."""
     buffer = bytearray(PIECE_BYTES)
     total = 0
     for path in sorted(files):
         try:
             digest, size = await _digest(program, path, buffer, clock)
         except OSError:
-            return Health(HEALTH_FAIL, KIND, "file_missing", E_FAILURE, detail=path)
+            return "file_missing", path, total
         if digest != files[path]:
-            return Health(HEALTH_FAIL, KIND, "file_changed", E_FAILURE, detail=path)
+            return "file_changed", path, total
         total += size
     added = await _added(program, files, clock)
-    if added:
-        return Health(HEALTH_FAIL, KIND, "file_added", E_FAILURE, detail=added)
-    measurements = {"files": len(files), "image_bytes": total, "duration_ms": clock.monotonic_ms() - begun_ms}
-    return Health(HEALTH_SUCCESS, KIND, measurements=measurements)
+    return "file_added" if added else "", added, total
 
 
 async def manifest_signed_by(program: "Files", element: "SecureElement", key: bytes) -> bytes:
@@ -104,10 +114,10 @@ def _read(program: "Files") -> bytes:
     return program.read(MANIFEST_NAME, 0, min(program.size(MANIFEST_NAME), MOST_MANIFEST_BYTES + 1))
 
 
-async def _manifest(
-    program: "Files", element: "SecureElement", keys: "list[bytes]", version: str, vouched: "bytes | None"
-) -> "dict[str, bytes] | None":
-    """Path -> SHA-256 of each file; None where there is no manifest. Raises ManifestError with what is wrong with it."""
+async def manifest_of(
+    program: "Files", element: "SecureElement", keys: "list[bytes]", vouched: "bytes | None" = None
+) -> "tuple[str, dict[str, bytes]] | None":
+    """Version, and path -> SHA-256 of each file; None where there is no manifest. Raises ManifestError with what is wrong with it."""
     if MANIFEST_NAME not in program.names():
         return None
     reason = ""
@@ -128,12 +138,10 @@ async def _manifest(
         raise ManifestError(reason)
     if not isinstance(content, list) or len(content) != 3 or content[0] != FORMAT or not isinstance(content[2], dict):
         raise ManifestError("has another form")
-    if content[1] != version:
-        raise ManifestError("of version %s, and this is %s" % (content[1], version))
-    files: dict[str, bytes] = content[2]
-    if not files or any(not isinstance(path, str) for path in files):
+    version, files = content[1:]
+    if not isinstance(version, str) or not files or any(not isinstance(path, str) for path in files):
         raise ManifestError("has another form")
-    return files
+    return version, files
 
 
 async def _digest(program: "Files", path: str, buffer: bytearray, clock: "Clock") -> "tuple[bytes, int]":

@@ -1,8 +1,9 @@
 """Every phase there is, and which of them make up a plan, on a terminal with these devices."""
 
 from firmware_agent.selftest.checks import check_certificates, check_keys, check_storage, component_check, device_check
-from firmware_agent.selftest.examination import hear_tone, hold_keys, press_keys, read_code, read_slip, see_patterns, select_card
+from firmware_agent.selftest.examination import hear_tone, hold_keys, pay, press_keys, read_code, read_slip, see_patterns
 from firmware_agent.selftest.phases import Measure, Phase
+from firmware_agent.state.machine import TESTS_AFTER_ORDER
 from hal.errors import CH_EXTERNAL, CH_INTERACTIVE, CH_INTERNAL
 
 TYPE_CHECKING = False
@@ -21,7 +22,13 @@ DEVICE = "device."  # + kind: all phases of one device
 PLANS = (POWER_ON, DAILY, FULL, REACTIVATION)
 
 # The phases that are function tests (domain P11), and the name that the state has for each.
-FUNCTION_TEST_OF = {"printer.slip": "print", "scanner.code": "scan", "card_reader.card": "pay"}
+FUNCTION_TEST_OF = {
+    "keypad.keys": "keys",
+    "display.patterns": "screen",
+    "printer.slip": "print",
+    "scanner.code": "scan",
+    "card_reader.card": "pay",
+}
 
 
 class PlanError(ValueError):
@@ -43,7 +50,7 @@ def plan_phases(name: str, hal: "Hal") -> "list[Phase]":
     if name == FULL:
         return phases
     if name == REACTIVATION:
-        return [phase for phase in phases if phase.id in FUNCTION_TEST_OF]
+        return [phase for phase in phases if FUNCTION_TEST_OF.get(phase.id) in TESTS_AFTER_ORDER]
     if name.startswith(DEVICE):
         kind = name[len(DEVICE) :]
         found = [phase for phase in phases if phase.kind == kind]
@@ -84,16 +91,18 @@ def _catalogue() -> "tuple[Phase, ...]":
         _internal(12, "scanner", 5000),
         _internal(13, "sounder", 1000),
         _internal(14, "network", 5000, (Measure("signal_dbm", "weak_signal", -90, None, -80),)),
+        _internal(15, "payment", 5000),
         Phase(20, "network.path", "network", CH_EXTERNAL, component_check("network.path", "network"), 45000, 0, _path_measures()),
         Phase(21, "card_reader.antenna", "card_reader", CH_EXTERNAL, device_check("card_reader", CH_EXTERNAL), 3000, 1),
         Phase(22, "printer.print", "printer", CH_EXTERNAL, device_check("printer", CH_EXTERNAL), 30000),
+        Phase(23, "payment.sign_in", "payment", CH_EXTERNAL, component_check("payment.sign_in", "payment"), 45000),
         _interactive(30, "keypad.keys", press_keys, 300000, (Measure("bounces", "bounce", high=4, marginal_high=2),)),
         _interactive(31, "keypad.together", hold_keys, 60000),
         _interactive(32, "display.patterns", see_patterns, 180000),
         _interactive(33, "sounder.tone", hear_tone, 180000),
         _interactive(34, "printer.slip", read_slip, 180000),
         _interactive(35, "scanner.code", read_code, 60000),
-        _interactive(36, "card_reader.card", select_card, 60000),
+        _interactive(36, "card_reader.card", pay, 150000),
     )
 
 

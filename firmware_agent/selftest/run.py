@@ -5,6 +5,7 @@ at its end what it means for the terminal's state, with the report, in one write
 from firmware_agent import VERSION
 from firmware_agent.links.access import join
 from firmware_agent.messages.cbor import CborError, decode, encode
+from firmware_agent.probation import SELF_TEST, details_of, noted
 from firmware_agent.selftest.diagnosis import BUS, diagnose, diagnose_all
 from firmware_agent.selftest.engine import run_phases
 from firmware_agent.selftest.phases import ABORTED, OUTCOMES, PASS, Result
@@ -13,6 +14,7 @@ from firmware_agent.selftest.report import to_list
 from firmware_agent.selftest.trends import follow
 from firmware_agent.state.machine import FaultCleared, FunctionTestPassed, Suspended
 from firmware_agent.state.reasons import ACTOR_POI, Reason
+from firmware_agent.suspicion import COMPONENT as PAYMENT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -172,7 +174,9 @@ async def self_test(
         report["reasons"] = [reason.told() for reason in terminal.state.reasons]
     for diagnosis in diagnoses:
         terminal.log("diagnosis %s" % diagnosis)
-    if not terminal.tell([("report", report)], _found(subject, results, diagnoses, open_defects), writes):
+    anomalies, counted = noted(terminal, SELF_TEST, details_of(diagnoses))
+    found = _found(subject, results, diagnoses, open_defects)
+    if not terminal.tell([("report", report)] + anomalies, found, writes + counted):
         terminal.log("self-test %s: reported from memory, the state stays as it was" % plan)
     terminal.log("self-test %s ended, %d found" % (plan, len(diagnoses)))
     return diagnoses
@@ -261,6 +265,8 @@ def _found(subject: "Subject", results: "list[Result]", diagnoses: "list[Diagnos
         if component == BUS:  # which of them it was is not kept: all have to be sound
             kinds = [kind for bus in subject.hal.buses.values() for kind in bus]
         is_open = any(kind in open_defects for kind in kinds)
+        if component == PAYMENT:
+            continue  # what the payment host said, a sign-in takes back
         if component not in suspended and not is_open and any(kind in passed for kind in kinds):
             events.append(FaultCleared(component))
     # A function test that a person has just been led through need not be done once more to be back in service.

@@ -7,6 +7,7 @@ PREFIX = "trend."  # + phase + "." + measure's first characters: its last values
 KEPT = 16  # values of each measurement: two weeks of daily tests
 LEAST = 6  # values from which a direction can be told
 AHEAD = 8  # runs: a limit that would be reached within so many is near
+DRIFTING = "drifting:"  # begins the detail of such a warning
 NOISE = 4  # a direction counts when it explains this many times what is left unexplained; a single step reaches 3.4
 
 TYPE_CHECKING = False
@@ -42,7 +43,7 @@ def follow(store: "Store", phase: "Phase", result: "Result") -> "list[tuple[str,
         writes.append((_key(phase.id, measure.name), encode(values)))
         if result.outcome == PASS and not result.cause and is_drifting(values, measure):
             result.cause = measure.cause
-            result.detail = "drifting: %s" % " ".join([str(value) for value in values[-4:]])
+            result.detail = DRIFTING + " %s" % " ".join([str(value) for value in values[-4:]])
     return writes
 
 

@@ -19,15 +19,30 @@ MODES = (IN_SERVICE, SUSPENDED, RECOVERING, COMMISSIONING, PROBATION, OUT_OF_ORD
 # Steps of the recovery, in their order.
 STEP_REASON = "reason"
 STEP_CONTACT = "contact"
+STEP_CHECK = "check"  # what can be looked at and tested on the spot
+STEP_MATERIALS = "materials"
 STEP_APPLICATION = "application"
 STEP_REVIEW = "review"
 STEP_REGISTRATION = "registration"
 STEP_LIFT = "lift"  # all is done that the merchant can do: the acquirer's order is awaited
-STEPS = (STEP_REASON, STEP_CONTACT, STEP_APPLICATION, STEP_REVIEW, STEP_REGISTRATION, STEP_LIFT)
+STEPS = (STEP_REASON, STEP_CONTACT, STEP_CHECK, STEP_MATERIALS, STEP_APPLICATION, STEP_REVIEW, STEP_REGISTRATION, STEP_LIFT)
+STEPS_OF_MERCHANT = (STEP_REASON, STEP_CONTACT, STEP_CHECK, STEP_MATERIALS, STEP_APPLICATION)  # done when he says so
 
-FUNCTION_TESTS = ("print", "scan", "pay")
+FUNCTION_TESTS = ("print", "scan", "pay", "keys", "screen")
+TESTS_AFTER_ORDER = ("print", "scan", "pay")  # due for a new terminal, too
 # The function tests that a repaired component has to pass.
-TESTS_OF_COMPONENT = {"printer": ("print",), "scanner": ("scan",), "card_reader": ("pay",)}
+TESTS_OF_COMPONENT = {
+    "printer": ("print",),
+    "scanner": ("scan",),
+    "card_reader": ("pay",),
+    "payment": ("pay",),
+    "keypad": ("keys",),
+    "display": ("screen",),
+}
+
+# To whom an application goes: to the reviewer; when he has refused it, as an appeal to him; when he refuses that, to his superior.
+LEVEL_APPLICATION, LEVEL_APPEAL, LEVEL_SUPERIOR = 0, 1, 2
+LEVELS = (LEVEL_APPLICATION, LEVEL_APPEAL, LEVEL_SUPERIOR)
 
 REVIEW_SENT = "sent"
 REVIEW_RECEIVED = "received"
@@ -52,9 +67,9 @@ SEND_APPLICATION = "application"
 
 class State:
     """mode: MODES; reasons: tuple of Reason; step: STEPS, or '' when no recovery has begun; tests_able: the function tests this terminal
-    can do; tests_due: those it still has to pass; registration_due; application: number of the last application, 0 = none;
-    review, remark: its last answer; probation_s: ordered length of the probation that follows, 0 = none; probation_until: Unix seconds;
-    tamper_consents: who agreed to lift a tamper.
+    can do; tests_due: those it still has to pass; registration_due; application: number of the last application, 0 = none; level: LEVELS,
+    where that went; review, remark: its last answer; probation_s: ordered length of the probation that follows, 0 = none; probation_until:
+    Unix seconds; tamper_consents: who agreed to lift a tamper.
     """
 
     FIELDS = (
@@ -70,14 +85,16 @@ class State:
         "probation_s",
         "probation_until",
         "tamper_consents",
+        "level",  # what follows came later than the first version, and may be missing in the store
     )
+    FIELDS_AT_FIRST = 12
 
     def __init__(self) -> None:
         self.mode = COMMISSIONING
         self.reasons: tuple[Reason, ...] = ()
         self.step = ""
         self.tests_able: tuple[str, ...] = FUNCTION_TESTS
-        self.tests_due: tuple[str, ...] = FUNCTION_TESTS
+        self.tests_due: tuple[str, ...] = TESTS_AFTER_ORDER
         self.registration_due = False
         self.application = 0
         self.review = ""
@@ -85,6 +102,7 @@ class State:
         self.probation_s = 0
         self.probation_until = 0
         self.tamper_consents: tuple[str, ...] = ()
+        self.level = LEVEL_APPLICATION
 
     def copy(self) -> "State":
         other = State()
@@ -116,10 +134,10 @@ class State:
     @staticmethod
     def from_list(values: "list[object]") -> "State":
         """Raises ValueError, KeyError or TypeError for what `to_list` never wrote, an illegal state included."""
-        if len(values) != len(State.FIELDS):
+        if not State.FIELDS_AT_FIRST <= len(values) <= len(State.FIELDS):
             raise ValueError("state of %d fields" % len(values))
         state = State()
-        for field, value in zip(State.FIELDS, values):
+        for field, value in zip(State.FIELDS, values):  # noqa: B905  a later field keeps what a new terminal has
             if isinstance(value, list):
                 value = tuple(Reason.from_list(item) for item in value) if field == "reasons" else tuple(value)
             if type(value) is not type(getattr(state, field)):
@@ -141,6 +159,10 @@ def illegal(state: State) -> str:
         return "unknown review status " + repr(state.review)
     if any(test not in FUNCTION_TESTS for test in state.tests_able) or any(test not in state.tests_able for test in state.tests_due):
         return "a function test that this terminal cannot do"
+    if state.review and not state.application:
+        return "an answer to no application"
+    if state.level not in LEVELS or (state.level and not state.review):
+        return "an appeal to nobody, or of nothing"
     if any(who not in (ACTOR_HOST, ACTOR_POI) for who in state.tamper_consents):
         return "consent of nobody known"
     if state.application < 0 or state.probation_s < 0 or state.probation_until < 0:
@@ -215,10 +237,15 @@ class RecoveryPaused:
 
 
 class StepDone:
-    """The merchant has done this step."""
+    """The merchant has done this step, one of STEPS_OF_MERCHANT. level: of an application, LEVELS; one of `levels_open`."""
 
-    def __init__(self, step: str) -> None:
+    def __init__(self, step: str, level: int = LEVEL_APPLICATION) -> None:
         self.step = step
+        self.level = level
+
+
+class StepTakenBack:
+    """The merchant goes back to the step before, to look again, or to do it over."""
 
 
 class ReviewAnswered:
@@ -261,6 +288,7 @@ if TYPE_CHECKING:
         | RecoveryStarted
         | RecoveryPaused
         | StepDone
+        | StepTakenBack
         | ReviewAnswered
         | Registered
         | FunctionTestPassed
@@ -297,7 +325,10 @@ def reduce(state: State, event: "Event", wall_s: int = 0) -> "tuple[State, tuple
         if state.mode == RECOVERING:
             new.mode = SUSPENDED
     elif isinstance(event, StepDone):
-        due = _step_done(new, event.step)
+        due = _step_done(new, event)
+    elif isinstance(event, StepTakenBack):
+        if state.mode == RECOVERING and state.step in STEPS_OF_MERCHANT:
+            new.step = step_before(state)
     elif isinstance(event, ReviewAnswered):
         _review(new, event)
     elif isinstance(event, Registered):
@@ -318,22 +349,26 @@ def reduce(state: State, event: "Event", wall_s: int = 0) -> "tuple[State, tuple
 
 
 def _suspend(new: State, reason: Reason) -> None:
-    new.reasons = tuple(held for held in new.reasons if not held.same_cause(reason)) + (reason,)
     kind = reason.kind
-    if kind.registration:
-        new.registration_due = True
-    if reason.actor == ACTOR_HOST or kind.code == "tamper":
-        tests = new.tests_able
-    else:
-        tests = TESTS_OF_COMPONENT.get(reason.component, ())
+    held = [other for other in new.reasons if other.same_cause(reason)]
+    if held and held[0].case == reason.case and kind.code != "tamper":
+        # No new reason, but what its actor says of it now: the recovery goes on.
+        new.reasons = tuple(reason if other.same_cause(reason) else other for other in new.reasons)
+        return
+    new.reasons = tuple(other for other in new.reasons if not other.same_cause(reason)) + (reason,)
+    tests: tuple[str, ...] = TESTS_OF_COMPONENT.get(reason.component, ())
+    is_grave = reason.actor == ACTOR_HOST or kind.code == "tamper"
+    if is_grave:
+        new.registration_due = new.registration_due or kind.registration
+        tests += TESTS_AFTER_ORDER
     new.tests_due = tuple(test for test in new.tests_able if test in tests or test in new.tests_due)
     new.probation_until = 0  # what was ordered stays ordered, and begins anew when the terminal is back
     if kind.code == "tamper":
         new.tamper_consents = ()
-    # A new reason is a new story: what was reviewed or begun before does not answer it.
-    new.step = ""
-    new.review = ""
-    new.remark = ""
+    # A new reason is a new story, which nothing that was applied for before answers. But an application that was given is not lost to a
+    # reason that needs none: a broken printer does not take the merchant's place with the reviewer.
+    if not new.review or (is_grave and kind.review):
+        _forget_recovery(new)
     new.mode = SUSPENDED
 
 
@@ -364,16 +399,40 @@ def _consent(new: State, who: str) -> None:
         new.mode = SUSPENDED
 
 
-def _step_done(new: State, step: str) -> "tuple[str, ...]":
-    if new.mode != RECOVERING or step != new.step or step not in (STEP_REASON, STEP_CONTACT, STEP_APPLICATION):
+def levels_open(state: State) -> "tuple[int, ...]":
+    """To whom an application can go now: always to the reviewer; to who asked for more; and one further up from who refused it."""
+    level = LEVEL_APPLICATION
+    if any(reason.kind.appeal for reason in state.reasons):
+        if state.review == REVIEW_MORE_NEEDED:
+            level = state.level
+        elif state.review == REVIEW_REJECTED and state.level < LEVEL_SUPERIOR:
+            level = state.level + 1
+    return (LEVEL_APPLICATION,) if level == LEVEL_APPLICATION else (LEVEL_APPLICATION, level)
+
+
+def step_before(state: State) -> str:
+    """The merchant's step before the one that the state is at, as far as these reasons need one; the same step where there is none."""
+    for candidate in reversed(STEPS[: STEPS.index(state.step)]):
+        if candidate in STEPS_OF_MERCHANT and _is_needed(state, candidate):
+            return candidate
+    return state.step
+
+
+def _step_done(new: State, event: StepDone) -> "tuple[str, ...]":
+    step = event.step
+    if new.mode != RECOVERING or step != new.step or step not in STEPS_OF_MERCHANT:
+        return ()
+    if step != STEP_APPLICATION:
+        new.step = _step_after(new, step)
+        return ()
+    if event.level not in levels_open(new):
         return ()
     new.step = _step_after(new, step)
-    if step == STEP_APPLICATION:
-        new.application += 1
-        new.review = REVIEW_SENT
-        new.remark = ""
-        return (SEND_APPLICATION,)
-    return ()
+    new.application += 1
+    new.level = event.level
+    new.review = REVIEW_SENT
+    new.remark = ""
+    return (SEND_APPLICATION,)
 
 
 def _review(new: State, event: ReviewAnswered) -> None:
@@ -398,9 +457,21 @@ def _step_after(new: State, step: str) -> str:
 def _is_needed(new: State, step: str) -> bool:
     if step in (STEP_APPLICATION, STEP_REVIEW):
         return any(reason.kind.review for reason in new.reasons)
+    if step == STEP_CHECK:
+        return any(reason.kind.check for reason in new.reasons)
+    if step == STEP_MATERIALS:
+        return any(reason.kind.materials for reason in new.reasons)
     if step == STEP_REGISTRATION:
         return new.registration_due
     return True
+
+
+def _forget_recovery(new: State) -> None:
+    """How far the merchant came with it."""
+    new.step = ""
+    new.review = ""
+    new.remark = ""
+    new.level = LEVEL_APPLICATION
 
 
 def _settle(new: State, wall_s: int) -> None:
@@ -419,9 +490,7 @@ def _settle(new: State, wall_s: int) -> None:
         new.mode = RECOVERING
         new.step = STEP_REGISTRATION
         return
-    new.step = ""
-    new.review = ""
-    new.remark = ""
+    _forget_recovery(new)
     if new.tests_due:
         new.mode = COMMISSIONING
         return

@@ -14,32 +14,69 @@ ACTORS = (ACTOR_HOST, ACTOR_POI)
 
 
 class ReasonKind:
-    """number: on the wire; review: documents are reviewed before it is lifted; registration: new keys are due;
-    found_by_terminal: the terminal finds it itself; remedy: REMEDY_*.
+    """number: on the wire; check: something can be looked at or tested on the spot; materials: M numbers of the materials that may be asked
+    for; review: documents are reviewed before it is lifted; appeal: against a refusal of that; registration: new keys are due when it was
+    ordered; found_by_terminal: the terminal finds it itself; remedy: REMEDY_*.
     """
 
-    def __init__(self, number: int, code: str, review: bool, registration: bool, found_by_terminal: bool, remedy: str) -> None:
+    def __init__(
+        self,
+        number: int,
+        code: str,
+        remedy: str,
+        materials: "tuple[int, ...]" = (),
+        check: bool = False,
+        review: bool = False,
+        appeal: bool = False,
+        registration: bool = False,
+        found_by_terminal: bool = False,
+    ) -> None:
         self.number = number
         self.code = code
+        self.remedy = remedy
+        self.materials = materials
+        self.check = check
         self.review = review
+        self.appeal = appeal
         self.registration = registration
         self.found_by_terminal = found_by_terminal
-        self.remedy = remedy
 
 
 REASON_KINDS = (
-    ReasonKind(1, "maintenance", False, False, False, REMEDY_SUSPEND),
-    ReasonKind(2, "hardware_fault", False, False, True, REMEDY_MAINTENANCE),
-    ReasonKind(3, "software_fault", False, False, True, REMEDY_RESET),
-    ReasonKind(4, "network_fault", False, False, True, REMEDY_CLEAR),
-    ReasonKind(5, "account_issue", True, False, False, REMEDY_CONFIGURATION),
-    ReasonKind(6, "violation", True, True, False, REMEDY_CONFIGURATION),
-    ReasonKind(7, "compliance", True, True, False, REMEDY_CONFIGURATION),
-    ReasonKind(8, "contract_ended", True, True, False, REMEDY_CONFIGURATION),
-    ReasonKind(9, "regulation_change", True, True, False, REMEDY_CONFIGURATION),
-    ReasonKind(10, "operator_error", False, False, False, REMEDY_CLEAR),
-    ReasonKind(11, "dormant", True, True, False, REMEDY_CONFIGURATION),
-    ReasonKind(12, "tamper", True, True, True, REMEDY_MAINTENANCE),
+    ReasonKind(1, "maintenance", REMEDY_SUSPEND),
+    ReasonKind(2, "hardware_fault", REMEDY_MAINTENANCE, (5, 8), check=True, found_by_terminal=True),
+    ReasonKind(3, "software_fault", REMEDY_RESET, check=True, found_by_terminal=True),
+    ReasonKind(4, "network_fault", REMEDY_CLEAR, check=True, found_by_terminal=True),
+    ReasonKind(5, "account_issue", REMEDY_CONFIGURATION, (1, 2, 3, 7), check=True, review=True, found_by_terminal=True),
+    ReasonKind(
+        6,
+        "violation",
+        REMEDY_CONFIGURATION,
+        (1, 2, 3, 4, 6, 7, 9),
+        check=True,
+        review=True,
+        appeal=True,
+        registration=True,
+        found_by_terminal=True,
+    ),
+    ReasonKind(
+        7,
+        "compliance",
+        REMEDY_CONFIGURATION,
+        (1, 3, 4, 6, 7, 9),
+        check=True,
+        review=True,
+        appeal=True,
+        registration=True,
+        found_by_terminal=True,
+    ),
+    ReasonKind(
+        8, "contract_ended", REMEDY_CONFIGURATION, (1, 2, 3, 4, 5, 6), check=True, review=True, registration=True, found_by_terminal=True
+    ),
+    ReasonKind(9, "regulation_change", REMEDY_CONFIGURATION, (1, 2, 3, 4, 6), check=True, review=True, registration=True),
+    ReasonKind(10, "operator_error", REMEDY_CLEAR, check=True),
+    ReasonKind(11, "dormant", REMEDY_CONFIGURATION, (1, 2, 3, 4, 5, 6), check=True, review=True, registration=True),
+    ReasonKind(12, "tamper", REMEDY_MAINTENANCE, review=True, registration=True, found_by_terminal=True),
 )
 
 _TYPES = (int, str, int, int, str, str, str)  # of a reason in the store

@@ -1,37 +1,68 @@
-"""What the terminal says to people: texts by key, one language loaded at a time."""
+"""What the terminal says to people: texts by key, read one at a time from a file beside this module.
 
-from sys import modules
+A language is one file, en.txt or zh-CN.txt, in UTF-8. A line of it is a key, a tab, and the text, with '%(name)s' where a value goes and
+'\\n' for a line break. The lines are sorted by their bytes, so that a text is found by halving the file; none is kept in memory.
+"""
+
+from hal.compat import beside
 
 LANGUAGES = ("en", "zh-CN")  # IETF language tags (BCP 47)
-_MODULES = {"en": "en", "zh-CN": "zh_cn"}
+SUFFIX = ".txt"
+
+_NEAR_BYTES = 256  # a few lines, which are read one after the other
 
 
 class Texts:
-    """The texts of one language. language: its tag; table: key -> text with '%(name)s' where a value goes."""
+    """language: one of LANGUAGES. Raises ValueError for any other."""
 
-    def __init__(self, language: str, table: "dict[str, str]") -> None:
+    def __init__(self, language: str) -> None:
+        if language not in LANGUAGES:
+            raise ValueError("no texts in language " + repr(language))
         self.language = language
-        self._table = table
+        self._file = open(beside(__file__, language + SUFFIX), "rb")
+        self._size = self._file.seek(0, 2)
+
+    def close(self) -> None:
+        self._file.close()
 
     def get(self, key: str, **values: object) -> str:
         """The text of `key` with its values filled in: texts.get('suspended.since', since='2026-11-20 09:00').
 
         Raises KeyError that names the missing key, or the value that the text needs and was not given.
         """
-        return self._table[key] % values
+        text = self._text(key)
+        if text is None:
+            raise KeyError(key)
+        return text % values
+
+    def has(self, key: str) -> bool:
+        return self._text(key) is not None
+
+    def _text(self, key: str) -> "str | None":
+        wanted = key.encode() + b"\t"
+        file = self._file
+        low, high = 0, self._size  # the line begins from low on, and not beyond high
+        while high - low > _NEAR_BYTES:
+            middle = (low + high) // 2
+            file.seek(middle)
+            file.readline()  # the end of the line in which that is
+            begins = file.tell()
+            line = file.readline()
+            if begins < high and line[: len(wanted)] <= wanted:
+                low = begins
+            else:
+                high = middle
+        file.seek(low)
+        while low <= high:
+            line = file.readline()
+            if not line:
+                return None
+            if line[: len(wanted)] == wanted:
+                return str(line[len(wanted) :], "utf-8").rstrip("\n").replace("\\n", "\n")
+            low += len(line)
+        return None
 
 
 def load(language: str) -> Texts:
-    """The texts of `language`, one of LANGUAGES; the other languages stay on flash, and what was loaded goes with who holds it: the runtime
-    would keep the module. Raises ValueError for any other.
-    """
-    if language == "en":
-        from firmware_agent.texts.en import TEXTS
-    elif language == "zh-CN":
-        from firmware_agent.texts.zh_cn import TEXTS
-    else:
-        raise ValueError("no texts in language " + repr(language))
-    name = _MODULES[language]
-    modules.pop(__name__ + "." + name, None)
-    globals().pop(name, None)
-    return Texts(language, TEXTS)
+    """The texts of `language`, one of LANGUAGES. Raises ValueError for any other."""
+    return Texts(language)

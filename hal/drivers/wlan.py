@@ -4,7 +4,7 @@ import asyncio
 
 from hal.device import HEALTH_FAIL, HEALTH_NOT_RUN, HEALTH_SUCCESS, Device, Health
 from hal.errors import E_FAILURE, E_ILLEGAL, E_NOEXIST, E_NOHARDWARE, E_OFFLINE, E_TIMEOUT, DeviceError
-from hal.network import CONTRACT, is_numeric
+from hal.network import CONTRACT, is_numeric, strongest_first
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hal.clock import Clock
+    from hal.network import Heard, Static
 
 _POLL_MS = 50
 _DEAD = (E_NOHARDWARE, "dead_radio", "the radio does not start")
@@ -23,7 +24,7 @@ class Wlan(Device):
 
     kind = CONTRACT.kind
     part = "wlan"
-    level = 2
+    level = 3
 
     def __init__(self, network: "Any", clock: "Clock", resolve: "Callable[[str], str]") -> None:
         super().__init__()
@@ -33,6 +34,8 @@ class Wlan(Device):
         self._station: Any = None
         self._ssid = ""
         self._password = ""
+        self._static: Static | None = None
+        self._is_static = False  # the station has had an address of its own
         self._attempt: asyncio.Event | None = None  # set when the attempt to join that is under way has ended
         self._failure = (E_OFFLINE, "no_link", "not connected")  # code, cause and text of the last attempt to join
         # Status of the station -> code, cause, and what to tell a technician.
@@ -42,10 +45,11 @@ class Wlan(Device):
             network.STAT_HANDSHAKE_TIMEOUT: (E_FAILURE, "wrong_password", "the access point refuses the password"),
         }
 
-    def configure(self, ssid: str, password: str) -> None:
-        """Which network to join at the next `connect`. An open network has an empty password."""
+    def configure(self, ssid: str, password: str, static: "Static | None" = None) -> None:
+        """Which network to join at the next `connect`, and with which addresses. An open network has an empty password."""
         self._ssid = ssid
         self._password = password
+        self._static = static
 
     async def connect(self, timeout_ms: int) -> None:
         """Join the network and wait for an address.
@@ -76,6 +80,12 @@ class Wlan(Device):
         self._failure = (E_TIMEOUT, "no_address", "no address yet")
         self._restart()
         try:
+            if self._static is not None:
+                self._station.ifconfig(self._static)
+                self._is_static = True
+            elif self._is_static:  # else the ESP32 refuses it: its DHCP client runs already
+                self._station.ifconfig("dhcp")
+                self._is_static = False
             self._station.connect(self._ssid, self._password)
         except OSError as error:
             raise self._error(_DEAD) from error
@@ -124,6 +134,25 @@ class Wlan(Device):
             return int(self._station.status("rssi"))
         except OSError as error:
             raise DeviceError(E_OFFLINE, self.kind, "the connection has gone") from error
+
+    async def scan(self, timeout_ms: int) -> "Heard":
+        """The networks in range. Raises DeviceError E_DISABLED, E_OFFLINE (a network is being joined), E_NOHARDWARE (the radio).
+
+        timeout_ms: for the attempt to join that is under way. The look around itself blocks, for some 2 s on an ESP32.
+        """
+        self.require_enabled()
+        if self._attempt is not None:
+            try:
+                await self._clock.wait_for(self._attempt.wait(), timeout_ms)
+            except OSError as error:
+                raise DeviceError(E_OFFLINE, self.kind, "a network is being joined") from error
+        try:
+            if not self._station.isconnected():
+                self._station.disconnect()  # the ESP32 goes on trying by itself, and hears nothing meanwhile
+            found = self._station.scan()
+        except OSError as error:
+            raise self._error(_DEAD) from error
+        return strongest_first([(bytes(seen[0]), int(seen[3]), seen[4] != 0) for seen in found])
 
     async def _bring_up(self) -> None:
         self._station = self._network.WLAN(self._network.STA_IF)

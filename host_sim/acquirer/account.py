@@ -64,6 +64,11 @@ class Account:
         return self._said("application")
 
     @property
+    def summaries(self) -> list[dict[str, Any]]:
+        """Of its suspensions that are over."""
+        return self._said("summary")
+
+    @property
     def receipts(self) -> list[dict[str, Any]]:
         return self._said("receipt")
 

@@ -18,13 +18,16 @@ from typing import TYPE_CHECKING, Any
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy.exc import SQLAlchemyError
 
+from firmware_agent import VERSION
 from firmware_agent.identity.enrolment import Credentials, EnrolmentError, Request
 from firmware_agent.identity.trust import proof_digest
 from firmware_agent.links.link import LinkError, Message
 from firmware_agent.messages.cbor import encode
 from firmware_agent.messages.cose import key_id, parse, sign
 from firmware_agent.messages.schema import KINDS, UP, Claims, kind_named, topic
-from firmware_agent.state.machine import REVIEW_APPROVED
+from firmware_agent.state.machine import LEVEL_APPEAL, LEVEL_SUPERIOR, REVIEW_APPROVED
+from firmware_agent.state.reasons import REASON_KINDS
+from firmware_agent.timeline import MOMENTS, ROLES
 from hal.drivers.software_key import SoftwareKey
 from hal.errors import E_NOEXIST, DeviceError
 from host_sim.acquirer.account import Account, Accounts
@@ -60,7 +63,9 @@ CANCEL_AGAIN_S = 0.2
 LOOK_FOR_DUE_S = 1
 MOST_REFUSED = 1000  # held in memory: whoever sends forgeries does not fill it
 RESEND_S = 5  # a broker may lose a session, and with it what it had acknowledged
+APPEALS = {LEVEL_APPEAL: "the reviewer", LEVEL_SUPERIOR: "his superior"}
 STORAGE_ROLLED_BACK = "storage_rolled_back"  # the event by which a terminal says that an older copy of its memory was put back
+REVIEW_ASKED = "review_asked"  # the event by which a terminal asks where a review stands; detail: number of the application
 STORAGE_WORKS = "storage_works"  # the event by which a terminal says that it can keep orders again
 
 
@@ -160,10 +165,10 @@ class Acquirer:
         """How many messages of terminals were verified."""
         return self.registry.count()
 
-    async def firmware_manifest(self, device: Path) -> bytes:
+    async def firmware_manifest(self, device: Path, version: str = VERSION) -> bytes:
         """The signed list of the files in that folder, for a device whose program they are."""
         slot = await self._slot_of(key_id(self.public_key))
-        return await signed_manifest(device, self._element, slot, self.public_key)
+        return await signed_manifest(device, self._element, slot, self.public_key, version)
 
     # The signing key, over the years.
 
@@ -336,6 +341,11 @@ class Acquirer:
         if STORAGE_WORKS in names:
             entry.storage_works(claims.sequence)
             taken.is_due = True
+        for number in [detail for name, detail in told_events(claims.kind.name, claims.body) if name == REVIEW_ASKED]:
+            standing = entry.standing_of(int(number)) if number.isdecimal() else None
+            if standing is not None:
+                entry.queue("status", standing, self._now_s())
+                taken.is_due = True
 
     def _account_for(self, entry: Entry, claims: Claims, taken: Taken) -> None:
         """A receipt ends the order that is in flight, or says that it has to be sent anew."""
@@ -527,13 +537,18 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
 
 
-def event_names(kind: str, body: dict[str, Any]) -> list[str]:
-    """Of the events that a message of that kind tells."""
+def told_events(kind: str, body: dict[str, Any]) -> list[tuple[str, str]]:
+    """Name and detail of the events that a message of that kind tells."""
     if kind == "event":
-        return [body["name"]]
+        return [(body["name"], body.get("detail", ""))]
     if kind == "events":
-        return [str(values[0]) for values in body["events"] if isinstance(values, list) and values]
+        lists = [values for values in body["events"] if isinstance(values, list) and values]
+        return [(str(values[0]), str(values[1]) if len(values) > 1 else "") for values in lists]
     return []
+
+
+def event_names(kind: str, body: dict[str, Any]) -> list[str]:
+    return [name for name, _ in told_events(kind, body)]
 
 
 def summary(name: str, body: dict[str, Any]) -> str:
@@ -546,7 +561,7 @@ def summary(name: str, body: dict[str, Any]) -> str:
     if name == "receipt":
         return f"receipt {body['result']}" + (f" ({body['refusal']})" if "refusal" in body else "")
     if name == "application":
-        return f"application {body['application']} for {body['purpose']}"
+        return f"application {body['application']} for {body['purpose']}" + _form(body)
     if name == "inquiry":
         return "inquiry"
     if name == "test":
@@ -555,7 +570,34 @@ def summary(name: str, body: dict[str, Any]) -> str:
         return f"events {', '.join(event_names(name, body))}"
     if name == "audit":
         return f"audit of {body['count']} entries"
+    if name == "summary":
+        return _summary_of_suspension(body)
     return f"{name} {body}"
+
+
+def _form(body: dict[str, Any]) -> str:
+    """Of an application what its merchant decided: to whom it goes, and what lies ready."""
+    level = f" to {APPEALS.get(body['level'], '#' + str(body['level']))}" if "level" in body else ""
+    materials = " ".join(f"M{number}" for number in body.get("materials", ()) if isinstance(number, int))
+    return level + (f", at hand: {materials}" if materials else "")
+
+
+def _summary_of_suspension(body: dict[str, Any]) -> str:
+    """What is shown of a summary: causes, time to recovery, what was done. Of a newer terminal what is not known stands as it came."""
+    reasons = [_word({kind.number: kind.code for kind in REASON_KINDS}, values) for values in body["reasons"]]
+    steps = [_word(dict(enumerate(MOMENTS)), values) for values in body["steps"]]
+    tests = [" ".join(str(value) for value in values[2:3] + values[:1]) for values in body["tests"] if isinstance(values, list)]
+    people = [f"{_word(dict(enumerate(ROLES)), values)} {values[-1]}" for values in body["people"] if isinstance(values, list) and values]
+    took = f"after {body['duration_s']} s" if "duration_s" in body else "after an unknown time"
+    told = [f"summary of suspension {body['number']}: {', '.join(reasons)}; {'back ' + took if body['back'] else 'goes on'}"]
+    told += [f"{name} {', '.join(words)}" for name, words in (("steps", steps), ("tests", tests), ("people", people)) if words]
+    return "; ".join(told) + ("" if body["whole"] else "; the log has gaps")
+
+
+def _word(words: dict[int, str], values: object) -> str:
+    """Of a list that begins with the number of a word."""
+    number = values[0] if isinstance(values, list) and values else values
+    return words.get(number, f"#{number}") if isinstance(number, int) else f"{number!r}"[:40]
 
 
 @contextlib.asynccontextmanager

@@ -234,7 +234,8 @@ class Activations:
         """Enrol the device in the terminal's place, and give the fields of its credentials. Once more for the same device: the same."""
         acquirer = self._acquirer
         former = acquirer.accounts[terminal].public_key if terminal in acquirer.accounts else b""
-        if former and former != key:
+        # A device that activates itself anew is not to erase itself.
+        if former and former != key and claims.octets("former") != key_id(former):
             await acquirer.order(terminal, action="replace", key_id=key_id(former))
         acquirer.enrol(terminal, key)
         if former and former != key:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import time
 from pathlib import Path
 
@@ -23,10 +24,16 @@ async def started_clock() -> SystemClock:
 
 
 class _HostRtc:
-    """The host's clock with the call of machine.RTC that is used."""
+    """The host's clock with the call of machine.RTC that is used. Who sets it has it shifted for himself."""
 
-    def datetime(self) -> tuple[int, int, int, int, int, int, int, int]:
-        now = time.gmtime()
+    def __init__(self) -> None:
+        self._shift_s = 0.0
+
+    def datetime(self, wall: tuple[int, ...] | None = None) -> tuple[int, ...]:
+        if wall is not None:
+            year, month, day, _, hour, minute, second, _ = wall
+            self._shift_s = calendar.timegm((year, month, day, hour, minute, second)) - time.time()
+        now = time.gmtime(time.time() + self._shift_s)
         return (now.tm_year, now.tm_mon, now.tm_mday, now.tm_wday, now.tm_hour, now.tm_min, now.tm_sec, 0)
 
 

@@ -41,6 +41,7 @@ from sqlalchemy.pool import StaticPool
 from firmware_agent.messages.cbor import decode, encode
 from firmware_agent.messages.cose import key_id, parse
 from firmware_agent.messages.schema import LINK_LOST, Claims, decode_body, encode_body, kind_named
+from firmware_agent.state.machine import REVIEW_RECEIVED
 from host_sim.acquirer.rules import DONE, HELD, IN_FLIGHT, LATEST_ONLY, WAITING, LogHead, due
 
 IN_MEMORY = "sqlite://"
@@ -474,6 +475,19 @@ class Entry:
         row = {"terminal": self.terminal, "kind": kind, "fields": encode(encode_body(kind_named(kind), body)), "asked_at": now_s}
         row |= {"standing": WAITING, "sequence": 0, "expires": 0, "sent_at": 0, "times_sent": 0, "sent_anew": False}
         return _inserted(self._connection, _orders, row)
+
+    def standing_of(self, application: int) -> dict[str, Any] | None:
+        """What is to be told anew of the review of an application: the last answer, or that it was received; None: an answer is under way,
+        or there is no such application.
+        """
+        of_terminal = and_(_orders.c.terminal == self.terminal, _orders.c.kind == "status")
+        for row in self._connection.execute(select(_orders).where(of_terminal).order_by(_orders.c.id.desc())):
+            order = _order(row)
+            if order.body["application"] == application:
+                return order.body if order.standing == DONE else None
+        query = select(_messages.c.message).where(_messages.c.terminal == self.terminal, _messages.c.kind == "application")
+        numbers = [claims_of(message).body["application"] for message in self._connection.scalars(query)]
+        return {"application": application, "status": REVIEW_RECEIVED} if application in numbers else None
 
     def in_flight(self, name: bytes) -> Order | None:
         """The order in flight, if that is its name."""

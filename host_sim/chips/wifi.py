@@ -1,4 +1,4 @@
-"""Model of a Wi-Fi station and the access point it may join, behind network.WLAN."""
+"""Model of a Wi-Fi station, the access point it may join, and those of the neighbours, behind network.WLAN."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ from host_sim.machine import network
 JOIN_MS = 40  # association and keys
 ADDRESS_MS = 60  # and then DHCP
 NO_ADDRESSES = ("0.0.0.0", "0.0.0.0", "0.0.0.0", "0.0.0.0")
+DHCP_ADDRESSES = ("192.168.4.2", "255.255.255.0", "192.168.4.1", "192.168.4.1")
+SUBNET = "192.168.4."  # of the access point, which is 192.168.4.1, and the DNS server there
+SECURITY_OPEN, SECURITY_WPA2 = 0, 3  # wifi_auth_mode_t
 
 
 class WifiChip(Chip):
-    """ssid, password, signal_dbm: of the one access point there is; names: what its DNS server knows, host name -> address."""
+    """ssid, password, signal_dbm: of the shop's access point; names: what its DNS server knows, host name -> address; neighbours: networks
+    that are heard, too, name -> (signal, kind of security): an open one can be joined, and leads nowhere.
+    """
 
     FAULTS: ClassVar[dict[str, Fault]] = {
         "out_of_range": Fault("the access point is not heard", "no_network"),
@@ -33,7 +38,8 @@ class WifiChip(Chip):
         self.ssid = "reinstate"
         self.password = "reinstate"
         self.signal_dbm = -55
-        self.names = {"broker.acq1.example": "127.0.0.1"}
+        self.names = {"broker.acq1.example": "127.0.0.1", "payment.acq1.example": "127.0.0.1"}
+        self.neighbours = {"Cafe guests": (-71, SECURITY_OPEN), "隔壁小店": (-78, SECURITY_WPA2)}
         self.on_link: list[Callable[[bool], None]] = []  # told when the air begins or ceases to carry: True, False
         self.is_up = True
         self._carried = True
@@ -65,6 +71,7 @@ class WifiChip(Chip):
         self._ssid: str | None = None
         self._password = ""
         self._since_ms = 0
+        self._own_addresses: tuple[str, ...] | None = None
 
     def power_up(self) -> None:
         self.restart()
@@ -73,7 +80,9 @@ class WifiChip(Chip):
         if self.has("dead_radio"):
             raise OSError(errno.EIO, "Wifi Internal Error")
         if on != self.active:
+            own = self._own_addresses  # they outlive it
             self.restart()
+            self._own_addresses = own
             self.active = on
 
     def connect(self, ssid: str, password: str) -> None:
@@ -90,27 +99,52 @@ class WifiChip(Chip):
         waited_ms = self.now_ms() - self._since_ms
         if waited_ms < JOIN_MS:
             return network.STAT_CONNECTING
-        if self.has("out_of_range") or not self.is_up or self._ssid != self.ssid:
+        security = self._heard().get(self._ssid, (0, None))[1]
+        if security is None:
             return network.STAT_NO_AP_FOUND
-        if self.has("wrong_password") or self._password != self.password:
+        password = self.password if self._ssid == self.ssid else None
+        if security and (self.has("wrong_password") or self._password != password):
             return network.STAT_WRONG_PASSWORD
-        if self.has("no_address") or waited_ms < JOIN_MS + ADDRESS_MS:
+        if (self.has("no_address") or waited_ms < JOIN_MS + ADDRESS_MS) and self._own_addresses is None:
             return network.STAT_CONNECTING
         return network.STAT_GOT_IP
+
+    def scan(self) -> list[tuple[bytes, int, int, int]]:
+        """(ssid, channel, RSSI, security) of each network heard; none while the station is joining one, as on the ESP32."""
+        if not self.active or self.has("dead_radio"):
+            raise OSError(errno.EIO, "STA must be active")
+        if self.status() == network.STAT_CONNECTING:
+            return []
+        return [(ssid.encode(), 1, signal_dbm, security) for ssid, (signal_dbm, security) in self._heard().items()]
+
+    def _heard(self) -> dict[str, tuple[int, int]]:
+        if self.has("out_of_range") or not self.is_up:
+            return dict(self.neighbours)
+        own = (self._level_dbm(), SECURITY_WPA2 if self.password else SECURITY_OPEN)
+        return {**self.neighbours, self.ssid: own}
+
+    def _level_dbm(self) -> int:
+        return -91 if self.has("weak_signal") else self.signal_dbm
 
     def rssi(self) -> int:
         """Raises OSError while the station has not joined, as the ESP32 port does."""
         if self.status() != network.STAT_GOT_IP:
             raise OSError(errno.EIO, "Wifi Not Connected")
-        return -91 if self.has("weak_signal") else self.signal_dbm
+        return self._level_dbm() if self._ssid == self.ssid else self.neighbours[self._ssid or ""][0]
 
-    def addresses(self) -> tuple[str, str, str, str]:
+    def have_addresses(self, addresses: tuple[str, ...] | None) -> None:
+        """(address, mask, gateway, DNS), or None for those that the access point gives."""
+        self._own_addresses = addresses
+
+    def addresses(self) -> tuple[str, ...]:
         if self.status() != network.STAT_GOT_IP:
             return NO_ADDRESSES
-        return ("192.168.4.2", "255.255.255.0", "192.168.4.1", "192.168.4.1")
+        return self._own_addresses or DHCP_ADDRESSES
 
     def resolve(self, host: str) -> str:
         """What the look-up of a host name gives. Raises OSError(ENOENT) for none."""
-        if self.status() != network.STAT_GOT_IP or self.has("dns_fails") or host not in self.names:
+        address, _, gateway, dns = self.addresses()
+        answers = address.startswith(SUBNET) and gateway == dns == DHCP_ADDRESSES[2] and self._ssid == self.ssid
+        if self.status() != network.STAT_GOT_IP or self.has("dns_fails") or not answers or host not in self.names:
             raise OSError(errno.ENOENT, "no address for this name")
         return self.names[host]

@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from boards.linux_terminal.configuration import load, toml_value
+from boards.linux_terminal.configuration import PARTS, load, toml_value
 from boards.linux_terminal.process import Process
 from firmware_agent.store import Store
 from hal.drivers.linux.linux_clock import sleep_ms
@@ -108,6 +108,9 @@ class LinuxMachine(DesktopTerminal):
         for kind, chip in self.chips.items():
             lines += ["", f"[{kind}]", f"part = {toml_value(chip.part)}"]
             lines += [f"{key} = {toml_value(value)}" for key, value in chip.section().items()]
+        for kind, part in self.facts["parts"].items():
+            if kind in PARTS and kind not in self.chips:  # of which there is nothing to model
+                lines += ["", f"[{kind}]", f"part = {toml_value(part['part'])}"]
         self.configuration.write_text("\n".join(lines) + "\n")
 
     async def take_down(self) -> None:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from host_sim.chips.faces import Fault
 from host_sim.linux.interface import Interface
 
-NAMES = {"broker.acq1.example": "127.0.0.1"}
+NAMES = {"broker.acq1.example": "127.0.0.1", "payment.acq1.example": "127.0.0.1"}
 
 
 class Names(Interface):

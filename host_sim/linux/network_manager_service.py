@@ -1,4 +1,4 @@
-"""Model of NetworkManager with one interface, and of the access point or cable beyond: python-dbusmock's objects on a bus of its own."""
+"""Model of NetworkManager with one interface, and of what is beyond it, radio or cable: python-dbusmock's objects on a bus of its own."""
 
 from __future__ import annotations
 
@@ -36,11 +36,12 @@ MANAGER = "/org/freedesktop/NetworkManager"
 DEVICE_PATH = MANAGER + "/Devices/1"
 ACCESS_POINT_PATH = MANAGER + "/AccessPoint/1"
 CONFIG_PATH = MANAGER + "/IP4Config/1"
+SCAN_S = 0.05
 
 # NMDeviceState, and NMDeviceStateReason where the model tells one.
 UNAVAILABLE, DISCONNECTED, PREPARE, CONFIG, NEED_AUTH, IP_CONFIG, ACTIVATED, FAILED = 20, 30, 40, 50, 60, 70, 100, 120
 NO_REASON, NO_ADDRESS, NO_SECRETS, NOT_HEARD, NO_FIRMWARE, NO_CARRIER, SSID_NOT_FOUND = 0, 5, 7, 8, 35, 40, 53
-KEY_MGMT_PSK = 0x100  # NM80211ApSecurityFlags
+KEY_MGMT_NONE, KEY_MGMT_PSK = 0, 0x100  # NM80211ApSecurityFlags
 
 BUS_CONFIGURATION = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -66,7 +67,8 @@ METHODS = {
 
 
 class NetworkManagerService(Interface):
-    """A radio. ssid, password, signal_dbm: of the one access point there is, and may be changed; interface: as the kernel would call it.
+    """A radio. ssid, password, signal_dbm: of the shop's access point, and may be changed; neighbours: networks that are heard, too, once
+    somebody has asked, name -> (signal, kind of security), and not to be joined; interface: as the kernel would call it.
 
     NetworkManager goes on over a power cut of the agent's, as it does when a process is killed.
     """
@@ -97,6 +99,7 @@ class NetworkManagerService(Interface):
         self.is_up = True
         self._ssid = "reinstate"
         self._signal_dbm = -55
+        self.neighbours = {"Cafe guests": (-71, KEY_MGMT_NONE), "隔壁小店": (-78, KEY_MGMT_PSK)}
         self._carried = True
         self._daemon: asyncio.subprocess.Process | None = None
         self._service: asyncio.subprocess.Process | None = None
@@ -228,6 +231,8 @@ class NetworkManagerService(Interface):
         self._is_refusing = False
         self._is_dropped = False
         self._joined: tuple[str, str] | None = None  # network and password
+        self._static: dict[str, Any] | None = None  # addresses of the profile, where they are not DHCP's
+        self._scans = 0
 
     async def _run(self) -> None:
         while True:
@@ -285,7 +290,7 @@ class NetworkManagerService(Interface):
             return NOT_HEARD
         if self.has("wrong_password") or password != self.password:
             return NO_SECRETS
-        return NO_ADDRESS if self.has("no_address") else NO_REASON
+        return NO_ADDRESS if self.has("no_address") and self._static is None else NO_REASON
 
     def _join(self, ssid: str, password: str) -> None:
         self._give_up_joining()
@@ -308,7 +313,7 @@ class NetworkManagerService(Interface):
             return
         await self._become(IP_CONFIG)
         await asyncio.sleep(ADDRESS_S)
-        while self.has("no_address"):  # NetworkManager tries for 45 s, longer than the agent waits
+        while self.has("no_address") and self._static is None:  # NetworkManager tries for 45 s, longer than the agent waits
             await asyncio.sleep(LOOK_S)
         await self._show_joined(True)
         await self._become(ACTIVATED)
@@ -348,7 +353,7 @@ class NetworkManagerService(Interface):
     async def _add_device(self) -> None:
         self._state = DISCONNECTED
         await self._call(ROOT, MOCK, "AddWiFiDevice", "ssi", ["1", self.interface, DISCONNECTED])
-        nothing = {"ActiveAccessPoint": Variant("o", "/")}
+        nothing = {"ActiveAccessPoint": Variant("o", "/"), "LastScan": Variant("x", -1)}
         await self._call(DEVICE_PATH, MOCK, "AddProperties", "sa{sv}", [WIRELESS, nothing])
         await self._call(DEVICE_PATH, MOCK, "AddProperties", "sa{sv}", [DEVICE, {"Ip4Config": Variant("o", "/")}])
 
@@ -377,8 +382,11 @@ class NetworkManagerService(Interface):
 
     async def _show_joined(self, joined: bool) -> None:
         """The device's address."""
-        config = {"AddressData": Variant("aa{sv}", [{"address": Variant("s", "192.168.4.2"), "prefix": Variant("u", 24)}])}
+        address = self._static or {"address": "192.168.4.2", "prefix": 24}
+        data = {"address": Variant("s", address["address"]), "prefix": Variant("u", address["prefix"])}
+        config = {"AddressData": Variant("aa{sv}", [data])}
         if joined:
+            await self._send(CONFIG_PATH, PROPERTIES, "Set", "ssv", [NAME + ".IP4Config", "AddressData", config["AddressData"]])
             await self._send(ROOT, MOCK, "AddObject", "ssa{sv}a(ssss)", [CONFIG_PATH, NAME + ".IP4Config", config, []])  # once
             added = {NAME + ".IP4Config": config}
             await self._emit(ROOT, OBJECTS, "InterfacesAdded", "oa{sa{sv}}", Variant("o", CONFIG_PATH), Variant("a{sa{sv}}", added))
@@ -404,6 +412,17 @@ class NetworkManagerService(Interface):
             self._keep(self._activate(arguments[0].value))
         elif name == "AddAndActivateConnection":
             self._join_by(arguments[0].value)
+        elif name == "RequestScan":
+            self._keep(self._scan())
+
+    async def _scan(self) -> None:
+        await asyncio.sleep(SCAN_S)
+        self._scans += 1
+        if self._scans == 1:
+            for number, (ssid, (level, security)) in enumerate(self.neighbours.items(), 2):
+                point = [DEVICE_PATH, str(number), ssid, f"02:00:00:00:00:0{number}", 2, 2412, 54000, level + 120, security]
+                await self._call(ROOT, MOCK, "AddAccessPoint", "ssssuuuyu", point)
+        await self._update(DEVICE_PATH, WIRELESS, {"LastScan": Variant("x", self._scans)})
 
     async def _activate(self, profile: str) -> None:
         if profile == "/":
@@ -415,6 +434,8 @@ class NetworkManagerService(Interface):
     def _join_by(self, settings: dict[str, Any]) -> None:
         settings = unpack_variants(settings)
         password = settings.get("802-11-wireless-security", {}).get("psk", "")
+        ipv4 = settings.get("ipv4", {})
+        self._static = ipv4["address-data"][0] if ipv4.get("method") == "manual" else None
         self._join(bytes(settings["802-11-wireless"]["ssid"]).decode(), password)
 
     # Words of D-Bus.

@@ -46,9 +46,10 @@ WLAN_CONNECT = 81  # data: ssid, NUL, password
 WLAN_DISCONNECT = 82
 WLAN_STATUS = 83  # -> status
 WLAN_RSSI = 84  # -> dBm
-WLAN_ADDRESSES = 85  # -> data: address, mask, gateway, DNS, with blanks between
+WLAN_ADDRESSES = 85  # data: empty, the same as the answer, or 'dhcp' -> data: address, mask, gateway, DNS, with blanks between
 WLAN_MAC = 86  # -> data
 NET_RESOLVE = 87  # data: host name -> data: its address; ENOENT: none
+WLAN_SCAN = 88  # -> data: a line for each network: name in hexadecimal, channel, dBm, kind of security
 FLASH_CALL = 90  # argument: 0 read, 1 append, 2 remove -> bits that come out wrong in the last byte; ENOSPC, EIO
 
 NO_PIN = 255

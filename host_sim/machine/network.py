@@ -10,6 +10,7 @@ from host_sim.machine.machine import (
     WLAN_DISCONNECT,
     WLAN_MAC,
     WLAN_RSSI,
+    WLAN_SCAN,
     WLAN_STATUS,
 )
 
@@ -60,9 +61,22 @@ class WLAN:
             return self.port.transact(WLAN_RSSI, 0, 0, b"")[0]
         raise ValueError("unknown status param")
 
-    def ifconfig(self) -> "tuple[str, ...]":
-        """(address, mask, gateway, DNS); all '0.0.0.0' while there is no link."""
-        return tuple(self.port.transact(WLAN_ADDRESSES, 0, 0, b"")[1].decode().split(" "))
+    def ifconfig(self, configtuple: "tuple[str, str, str, str] | str | None" = None) -> "tuple[str, ...] | None":
+        """(address, mask, gateway, DNS); all '0.0.0.0' while there is no link. Or have these, or those of DHCP ('dhcp')."""
+        wanted = configtuple if isinstance(configtuple, str) else " ".join(configtuple or ())
+        if isinstance(configtuple, str) and configtuple != "dhcp":
+            raise ValueError("invalid arguments")
+        addresses = self.port.transact(WLAN_ADDRESSES, 0, 0, wanted.encode())[1]
+        return tuple(addresses.decode().split(" ")) if configtuple is None else None
+
+    def scan(self) -> "list[tuple[bytes, bytes, int, int, int, bool]]":
+        """(ssid, bssid, channel, RSSI, security, hidden) of each network heard; none while one is being joined."""
+        found = []
+        lines = self.port.transact(WLAN_SCAN, 0, 0, b"")[1].decode()
+        for line in lines.split("\n") if lines else []:
+            name, channel, rssi, security = line.split(" ")
+            found.append((bytes.fromhex(name), b"\x02\x00\x00\x00\x00\x01", int(channel), int(rssi), int(security), False))
+        return found
 
     def config(self, param: "str | None" = None, **settings: "Any") -> "Any":
         """config('mac'), config('ssid'), config('reconnects'), config(reconnects=n)."""

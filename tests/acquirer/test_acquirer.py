@@ -16,7 +16,7 @@ from firmware_agent.links.link import LinkError, Message
 from firmware_agent.messages.cbor import decode, encode
 from firmware_agent.messages.cose import key_id, parse, sign
 from firmware_agent.messages.schema import Claims, kind_named, topic
-from host_sim.acquirer.acquirer import ORDER_LIFETIME_S, RESEND_S, Acquirer, running
+from host_sim.acquirer.acquirer import ORDER_LIFETIME_S, RESEND_S, Acquirer, running, summary
 from host_sim.acquirer.equipment import software_element
 from host_sim.acquirer.registry import LATE_S
 from host_sim.pki import TestAuthority
@@ -483,6 +483,37 @@ def test_events_of_a_batch_are_accounted_for_like_those_that_came_at_once(play: 
     play(scenario)
 
 
+SUMMARY = {
+    "number": 2,
+    "reasons": [[6, 0, NOW_S, 0, "", "C-1"], [99, 0]],
+    "since": NOW_S,
+    "until": NOW_S + 7200,
+    "duration_s": 7200,
+    "steps": [[0, NOW_S, 6], [1], [99], [17, NOW_S + 7200]],
+    "tests": [["print", 2, "pass", NOW_S]],
+    "people": [[0, "T-0042"], [1, "7"]],
+    "advice": [6],
+    "whole": False,
+    "back": True,
+}
+
+
+def test_the_summary_of_a_suspension_is_kept_and_told_in_one_line_whatever_a_newer_terminal_tells(play: Any) -> None:
+    async def scenario(scene: Scene) -> None:
+        await scene.says("summary", SUMMARY, 1)
+        await scene.says("summary", SUMMARY, 1)
+        assert scene.account.summaries == [SUMMARY]
+        assert summary("summary", SUMMARY) == (
+            "summary of suspension 2: violation, #99; back after 7200 s; steps suspended, recovery_started, #99, back; "
+            "tests pass print; people technician T-0042, staff 7; the log has gaps"
+        )
+        strange = SUMMARY | {"reasons": [], "steps": ["x"], "tests": [5], "people": [[]], "back": False}
+        del strange["duration_s"]
+        assert summary("summary", strange) == "summary of suspension 2: ; goes on; steps 'x'; the log has gaps"
+
+    play(scenario)
+
+
 def audit(count: int, head: int, kept: int | None = None) -> dict[str, Any]:
     return {"count": count, "head": bytes([head]) * 32} | ({} if kept is None else {"kept": bytes([kept]) * 32})
 
@@ -591,5 +622,35 @@ def test_a_message_is_acknowledged_after_it_was_kept_and_not_where_it_could_not_
                 while len(scene.wire.acknowledged) < 2:
                     await asyncio.sleep(0.01)
             assert kept_then == [1, 2]
+
+    play(scenario)
+
+
+def test_whoever_asks_for_a_review_is_told_anew_where_it_stands_and_nobody_else(play: Any) -> None:
+    async def scenario(scene: Scene) -> None:
+        async with scene.connected():
+            await scene.says("event", {"name": "review_asked", "detail": "1"}, 1)
+            await scene.says("event", {"name": "review_asked", "detail": "all of them"}, 2)
+            assert scene.sent() == [], "there is no such application"
+            await scene.says("application", {"application": 1, "purpose": "reactivation", "reasons": [[6]]}, 3)
+            await scene.says("event", {"name": "review_asked", "detail": "1"}, 4)
+            await scene.says("event", {"name": "review_asked", "detail": "1"}, 5)
+            assert [(claims.number("application"), claims.text("status")) for claims in scene.sent()] == [(1, "received")]
+            await scene.receipt(scene.account.outgoing[-1].id, 6)
+            answer = await scene.acquirer.answer("T1", 1, "more_needed", "licence")
+            await scene.receipt(answer, 7)
+            await scene.says("events", {"events": [["review_asked", "1", 0, 2]]}, 8)
+            assert [claims.text("remark") for claims in scene.sent()] == ["", "licence", "licence"]
+
+    play(scenario)
+
+
+def test_an_appeal_is_told_with_whom_it_goes_to_and_what_lies_ready(play: Any) -> None:
+    async def scenario(scene: Scene) -> None:
+        body = {"application": 3, "purpose": "appeal", "reasons": [[6]], "level": 2, "materials": [1, 9, "x", 10]}
+        await scene.says("application", body, 1)
+        assert "T1: verified application 3 for appeal to his superior, at hand: M1 M9 M10" in scene.told
+        await scene.says("application", body | {"level": 7, "application": 4}, 2)
+        assert any("for appeal to #7" in line for line in scene.told)
 
     play(scenario)

@@ -236,3 +236,24 @@ def test_what_is_no_activation_is_refused_and_costs_no_try(tmp_path: Path) -> No
         assert made.acquirer.accounts[TERMINAL].public_key == await device.hal.secure_element.public_key(0)
 
     run(tmp_path, scenario)
+
+
+def test_a_device_that_activates_itself_anew_is_not_told_to_erase_itself(tmp_path: Path) -> None:
+    async def scenario(made: World) -> None:
+        device = await made.device("hardware-1")
+        device.hal.clock.set_wall = lambda *to: None  # the host's is not to be set
+        first = await device.ask(made.issue())
+        factory = Identity.load(device.store, KEY_FACTORY)
+
+        async def make_link(identity: Identity) -> Link:
+            made.links.append(Link(made.acquirer, made.heard))
+            return made.links[-1]
+
+        Terminal.count_boot(device.store)
+        again = Activation(device.hal, device.store, factory, make_link, lambda line: None, first)
+        second = await again.ask(made.issue())
+        assert second.slot != first.slot and second.terminal == TERMINAL
+        assert made.acquirer.accounts[TERMINAL].public_key == await device.hal.secure_element.public_key(second.slot)
+        assert made.acquirer.accounts[TERMINAL].outgoing == []
+
+    run(tmp_path, scenario)

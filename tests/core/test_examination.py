@@ -18,7 +18,7 @@ from firmware_agent.selftest.examination import (
 from firmware_agent.selftest.phases import ABORTED, ERROR, FAIL, PASS, SKIP, TIMEOUT
 from firmware_agent.selftest.plans import phase_named
 from firmware_agent.selftest.subject import Subject
-from hal.device import HEALTH_FAIL, Device, Health
+from hal.device import HEALTH_FAIL, HEALTH_NOT_RUN, HEALTH_SUCCESS, Device, Health
 from hal.errors import (
     E_EXTENDED,
     E_FAILURE,
@@ -157,12 +157,13 @@ class Sounder(Part):
 
 
 class Bench:
-    def __init__(self, device, answers=(), keys=(), slip=None):
+    def __init__(self, device, answers=(), keys=(), slip=None, checks=None):
         self.time = Time()
         self.hal = Hal("test_board", "hardware-1", clock(self.time), None, None)
         setattr(self.hal, device.kind, device)
         self.person = Person(self.time, answers, keys)
         self.slip = slip  # what printing one raises
+        self.checks = checks
         self.printed = 0
 
     async def _print_sample(self):
@@ -170,7 +171,7 @@ class Bench:
         given(self.slip)
 
     def run(self, phase):
-        subject = Subject(self.hal, person=self.person, print_sample=self._print_sample)
+        subject = Subject(self.hal, person=self.person, print_sample=self._print_sample, checks=self.checks)
         return self.time.run(run_phase(subject, phase_named(phase, self.hal)))
 
 
@@ -460,6 +461,27 @@ def test_a_sounder_that_cannot_be_driven():
     assert ended("sounder.tone", Sounder(DeviceError(E_FAILURE, "sounder", cause="no_answer")), [1, 1]) == (FAIL, "no_answer")
 
 
+def paid(found, card=b"\x90\x00"):
+    """(outcome, cause) of the pay test with a payment application of which this was found; and the pages shown."""
+
+    async def test():
+        return found
+
+    reader = Reader()
+    reader.answer = card
+    bench = Bench(reader, checks={examination.PAYMENT_TEST: test})
+    result = bench.run("card_reader.card")
+    return (result.outcome, result.cause), bench.person.pages
+
+
+def test_a_payment_is_tried_once_the_card_was_read():
+    assert paid(Health(HEALTH_SUCCESS, "payment")) == ((PASS, ""), ["card_reader.hold", "payment.running"])
+    refused = Health(HEALTH_FAIL, "payment", "payment_refused", E_FAILURE)
+    assert paid(refused)[0] == (FAIL, "payment_refused")
+    assert paid(refused, b"\x6a\x82") == ((FAIL, "not_a_payment_card"), ["card_reader.hold"])
+    assert paid(Health(HEALTH_NOT_RUN, "payment", "not_configured"))[0] == (PASS, "")  # then the card alone is the test
+
+
 def test_each_page_has_a_phase_that_shows_it():
     """What PAGES has and no test above sees would be dead."""
     seen = set()
@@ -475,4 +497,5 @@ def test_each_page_has_a_phase_that_shows_it():
         bench.run(phase)
         seen.update(bench.person.pages)
     seen.update(held(("1", "2", "4"), ())[1].person.pages)
+    seen.update(paid(Health(HEALTH_SUCCESS, "payment"))[1])
     assert seen == set(examination.PAGES)

@@ -81,6 +81,13 @@ def test_chinese_breaks_anywhere_but_before_closing_punctuation():
     font.close()
 
 
+def test_a_word_that_is_cut_leaves_no_punctuation_alone_on_the_next_line():
+    font = Font()
+    assert font.wrap("10.10.10-rc10，当前", 112) == ["10.10.10-rc1", "0，当前"]
+    assert font.wrap("x" * 14 + ".", 112) == ["x" * 13, "x."]
+    assert font.wrap("." * 15, 112) == ["." * 14, "."]
+
+
 def test_chinese_does_not_break_after_opening_punctuation():
     font = Font()
     assert font.wrap("注册失（败）", 64) == ["注册失", "（败）"]

@@ -17,10 +17,9 @@ from firmware_agent.state.machine import (
     STEP_REVIEW,
     SUSPENDED,
     FunctionTestPassed,
-    RecoveryStarted,
-    StepDone,
 )
 from tests.core.parts import NOW_S, Flash, Time
+from tests.core.state_parts import APPLYING
 from tests.core.support import raises_in
 from tests.core.terminal_parts import boot, provisioned
 
@@ -127,7 +126,7 @@ def test_the_acquirers_words_that_a_person_would_not_see_as_they_are_are_refused
         assert refused(terminal, action="suspend", reason="violation", **{field: "C-1\u202e"}) == "wrong_text"
     obey(terminal, action="suspend", reason="violation", case=" C-1\n", note="")
     assert terminal.state.reasons[0].case == "C-1"
-    terminal.apply([RecoveryStarted(), StepDone("reason"), StepDone("contact"), StepDone("application")])
+    terminal.apply(APPLYING)
     assert terminal.state.mode == RECOVERING and terminal.state.step == STEP_REVIEW
     assert refused(terminal, "status", application=1, status="rejected", remark="no\u2066") == "wrong_text"
     obey(terminal, "status", application=1, status="under_review", remark="by  Chen")

@@ -152,8 +152,13 @@ def test_what_follows_a_tab_stands_at_the_right_edge():
 def test_a_tab_line_too_long_for_one_row_is_wrapped():
     page = Page("p", "T", ["a" * 30 + "\t" + "b" * 30])
     display, font = _drawn(page)
-    assert display.has_text(font, "b" * 30, 8, 42)
+    assert display.has_text(font, "b" * 30, 320 - 8 - 240, 42)
     assert _fits(page)
+
+
+def test_what_follows_a_tab_is_not_broken_for_what_stands_before_it():
+    small = Small(Page("p", "T", ["5 安全芯片\t通过"]))
+    assert small.shows("T", "5 安全芯片", " " * 10 + "通过", "")
 
 
 def test_a_page_with_more_lines_is_set_closer():
@@ -242,6 +247,17 @@ def test_a_view_that_has_drawn_nothing_does_not_scroll():
     view.scroll(1)
 
 
+def test_a_page_that_stays_is_drawn_where_the_one_before_it_was_scrolled_to():
+    small = Small(LONG)
+    small.view.scroll(1)
+    seen = bytes(small.display.bits)
+    again = Page(LONG.name, LONG.title, LONG.lines, LONG.choices, LONG.footer, LONG.tone, stays=True)
+    small.view.draw(again)
+    assert bytes(small.display.bits) == seen
+    small.view.draw(Page("other", LONG.title, LONG.lines, stays=True))
+    assert small.shows("Terminal", "suspended", "Since: today", "停用原因：违规" + MORE_BELOW)
+
+
 def test_another_page_begins_at_its_top():
     small = Small(LONG)
     small.view.scroll(1)
@@ -303,10 +319,10 @@ class Fingers:
 class Counter:
     """The devices that a Ui asks for."""
 
-    clock = None
     printer = None
 
     def __init__(self, keys):
+        self.clock = clock()
         self.display = MemoryDisplay(128, 64)
         self.display.enabled = True
         self.keypad = Fingers(keys)

@@ -39,9 +39,11 @@ NUMBERS = {
     12: "scanner",
     13: "sounder",
     14: "network",
+    15: "payment",
     20: "network.path",
     21: "card_reader.antenna",
     22: "printer.print",
+    23: "payment.sign_in",
     30: "keypad.keys",
     31: "keypad.together",
     32: "display.patterns",
@@ -50,7 +52,7 @@ NUMBERS = {
     35: "scanner.code",
     36: "card_reader.card",
 }
-OPTIONAL = ("display", "keypad", "printer", "card_reader", "scanner", "network", "sounder")
+OPTIONAL = ("display", "keypad", "printer", "card_reader", "scanner", "network", "sounder", "payment")
 
 
 def hal_with(*kinds):
@@ -88,7 +90,7 @@ def test_each_device_has_a_phase_that_needs_nobody():
 
 def test_power_on_prints_sounds_and_asks_nothing():
     phases = plan_phases(POWER_ON, hal_with(*OPTIONAL))
-    assert len(phases) == 14
+    assert len(phases) == 15
     assert all([phase.level == CH_INTERNAL for phase in phases])
 
 

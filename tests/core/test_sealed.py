@@ -12,7 +12,7 @@ from firmware_agent.messages.cbor import decode, encode
 from firmware_agent.messages.schema import Claims, kind_named
 from firmware_agent.messages.sealed import MAX_PLAIN, SealError, hkdf_sha256, seal
 from firmware_agent.settings import Settings
-from firmware_agent.state.machine import STEP_APPLICATION, STEP_CONTACT, STEP_REASON, RecoveryStarted, StepDone, Suspended
+from firmware_agent.state.machine import Suspended
 from firmware_agent.state.reasons import ACTOR_HOST, Reason
 from hal.compat import beside, p256
 from hal.drivers.p256 import GX, GY, P256, B, N, P
@@ -21,6 +21,7 @@ from hal.errors import E_ILLEGAL, DeviceError
 from hal.hmac import hmac_sha256
 from tests.core.certificates import certificate_for
 from tests.core.parts import Flash, enabled
+from tests.core.state_parts import APPLYING
 from tests.core.support import raises
 from tests.core.terminal_parts import boot, identity, provisioned
 
@@ -209,11 +210,15 @@ def terminal_with(sealing_key):
     return terminal, settings
 
 
+def contact(settings):
+    return settings.get("contact_name"), settings.get("contact_phone")
+
+
 def applied(terminal, sealed):
     """The body of the application, as it waits on flash, and the bytes of its entry."""
     terminal.apply([Suspended(Reason("violation", ACTOR_HOST))])
-    terminal.apply([RecoveryStarted(), StepDone(STEP_REASON), StepDone(STEP_CONTACT)])
-    terminal.apply([StepDone(STEP_APPLICATION)], sealed=sealed)
+    terminal.apply(APPLYING[:-1])
+    terminal.apply(APPLYING[-1:], application={"sealed": sealed} if sealed else None)
     for key in terminal.outbox.waiting():
         message = terminal.outbox.message(key)
         if message.kind.name == "application":
@@ -223,7 +228,7 @@ def applied(terminal, sealed):
 
 def test_who_applies_waits_sealed_already():
     terminal, settings = terminal_with(p256().public_key(KEY))
-    sealed = asyncio.run(sealed_applicant(terminal, settings))
+    sealed = asyncio.run(sealed_applicant(terminal, *contact(settings)))
     assert len(sealed) == 105 + 32
     body, entry = applied(terminal, sealed)
     assert body["sealed"] == sealed and body["purpose"] == "reactivation"
@@ -233,7 +238,7 @@ def test_who_applies_waits_sealed_already():
 def test_an_application_goes_without_a_contact_rather_than_in_the_clear_or_not_at_all():
     for key, why in ((b"", "no_sealing_key"), (bytes(64), "E_ILLEGAL")):
         terminal, settings = terminal_with(key)
-        assert asyncio.run(sealed_applicant(terminal, settings)) == b""
+        assert asyncio.run(sealed_applicant(terminal, *contact(settings))) == b""
         assert why in terminal.lines[-1] and "Chen" not in terminal.lines[-1] and "138" not in terminal.lines[-1]
         body, entry = applied(terminal, b"")
         assert "sealed" not in body and b"Chen" not in entry
@@ -243,7 +248,7 @@ def test_who_is_not_known_is_not_told():
     terminal, settings = terminal_with(p256().public_key(KEY))
     settings.set("contact_name", "")
     settings.set("contact_phone", "")
-    assert asyncio.run(sealed_applicant(terminal, settings)) == b""
+    assert asyncio.run(sealed_applicant(terminal, *contact(settings))) == b""
 
 
 def test_an_identity_of_old_loads_without_a_sealing_key():

@@ -1,6 +1,8 @@
 """A self-test on the screen: each device as its results come, what it came to, and what is to be run again."""
 
 from firmware_agent.flows.selftest_flow import selftest_flow
+from firmware_agent.flows.selftest_pages import degraded_page
+from firmware_agent.selftest.phases import FAIL, PASS, Result
 from firmware_agent.selftest.plans import FULL, phase_named
 from hal.device import HEALTH_SUCCESS, Health
 from tests.core.selftest_parts import PHASES, World
@@ -12,6 +14,8 @@ class Texts:
     def get(self, key, **values):
         if key == "cause.ink_dried":
             raise KeyError(key)
+        if "done" in values:
+            return "%d/%d" % (values["done"], values["count"])
         return "\t".join([values[name] for name in ("device", "outcome", "cause") if name in values]) or key
 
 
@@ -39,8 +43,26 @@ def test_each_result_is_on_the_screen_as_it_comes():
     assert again == [] and page.tone == "good" and not page.choices
     assert len(ui.pages) == 1 + len(PHASES)
     devices = ("device.printer", "device.keypad", "device.card_reader", "device.display")
-    assert list(ui.pages[0].lines[1:]) == [device + "\toutcome.running" for device in devices]
-    assert list(ui.pages[-1].lines[1:]) == [device + "\toutcome.pass" for device in devices]
+    assert list(ui.pages[0].lines) == [device + "\toutcome.running" for device in devices]
+    assert list(ui.pages[-1].lines) == [device + "\toutcome.pass" for device in devices]
+    assert [ui.pages[0].title, ui.pages[-1].title] == ["0/%d" % len(PHASES), "%d/%d" % (len(PHASES), len(PHASES))]
+
+
+def test_of_devices_that_all_work_only_what_was_left_out_is_listed():
+    world = World()
+    page = flow(world)[1]
+    assert list(page.lines) == ["selftest.all_passed"]
+
+
+def test_a_terminal_without_memory_says_how_far_its_test_is_and_then_what_is_broken():
+    plan = [phase_named(id, World().terminal.hal) for id in ("printer", "keypad")]
+    texts = Texts()
+    results = {"printer": Result("printer", "printer", FAIL, cause="cutter_jam")}
+    assert list(degraded_page(texts, "w", plan, results).lines) == ["w", "1/2", "device.printer\toutcome.fail"]
+    results["keypad"] = Result("keypad", "keypad", PASS)
+    assert list(degraded_page(texts, "w", plan, results).lines) == ["w", "device.printer\toutcome.fail"]
+    results["printer"] = results["keypad"]
+    assert list(degraded_page(texts, "w", plan, results).lines) == ["w", "selftest.all_passed"]
 
 
 def test_what_did_not_pass_and_what_was_left_out_for_it_is_run_again():

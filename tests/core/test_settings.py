@@ -1,8 +1,10 @@
 """Settings: what was set is there after a restart, a bad value counts as not set, and no order cuts the terminal off from its network."""
 
+from firmware_agent.limits import SETTINGS as LIMITS
 from firmware_agent.messages.cbor import encode
 from firmware_agent.network_trial import TRIAL_MS, NetworkTrial
-from firmware_agent.settings import DEFAULTS, KEY_PROVEN, PREFIX, SettingError, Settings
+from firmware_agent.payment_host import SETTINGS as PAYMENT_HOST
+from firmware_agent.settings import DEFAULTS, KEY_PROVEN, PREFIX, REMINDED, STATIC, SettingError, Settings
 from firmware_agent.store import Store
 from hal.errors import E_OFFLINE, DeviceError
 from tests.core.parts import Flash, PowerCut, Time
@@ -86,6 +88,11 @@ def test_only_known_settings_with_values_that_they_can_have():
         "utc_offset_min": ("0", "-720", "840", "345"),
         "contact_name": ("", "Chen Xiao", "\u9648\u6653"),
         "contact_phone": ("", "+86 138 0000 1234"),
+        "merchant_kind": ("individual", "merchant"),
+        "other_ways": ("", "cash", "other_till,cash"),
+        "other_way_code": ("", "https://pay.example/shop/17"),
+        "promotion": ("", "back", "discount 10", "money_off 100 10", "own Fresh bread at eight", "own \u65b0\u5e97"),
+        "promotion_until": ("", "1795305600"),
     }
     bad = {
         "language": ("", "fr", "EN", 1, None, ["en"]),
@@ -95,9 +102,18 @@ def test_only_known_settings_with_values_that_they_can_have():
         "utc_offset_min": ("", "-", "--5", "-721", "841", "1000", "4.5", " 60", "+60", "\u0661", 480),
         "contact_name": ("x" * 41, "Chen\u202e", " Chen", 7),
         "contact_phone": ("12", "call me"),
+        "merchant_kind": ("", "shop"),
+        "other_ways": ("gold", "cash,cash", "cash,", 7),
+        "other_way_code": ("x" * 201, "two\nlines", 7),
+        "promotion": ("discount", "discount ten", "discount 1 2", "sale", "own " + "x" * 80, "own a\u202eb"),
+        "promotion_until": ("soon", "1" * 12, -1),
     }
-    assert set(good) == set(bad) == set(DEFAULTS)
-    for name in DEFAULTS:
+    for name in REMINDED:  # see test_reminders.py
+        good[name], bad[name] = ("",), ("x", 7)
+    for name in PAYMENT_HOST + LIMITS:  # see test_limits.py
+        good[name], bad[name] = ("",), ("x", 7)
+    assert set(good) == set(bad) == set(DEFAULTS) - set(STATIC)
+    for name in good:
         for value in good[name]:
             assert (PREFIX + name, encode(value)) in settings.changes([[name, value]])
         for value in bad[name]:
@@ -117,6 +133,23 @@ def test_what_has_nothing_to_do_with_the_network_is_not_on_trial():
     assert not settings.on_trial
 
 
+def test_addresses_are_set_together_and_have_to_fit():
+    settings = Settings(opened(Flash()))
+
+    def of(address="192.168.4.7", mask="255.255.255.0", gateway="192.168.4.1", dns="114.114.114.114"):
+        return [[name, value] for name, value in zip(STATIC, (address, mask, gateway, dns))]  # noqa: B905
+
+    for pairs in (of(), of("10.0.0.2", "255.0.0.0", "10.255.255.254", "8.8.8.8"), of("", "", "", "")):
+        assert len(settings.changes(pairs)) >= len(STATIC)
+    bad = [of(gateway="192.168.5.1"), of(mask="255.0.255.0"), of(mask="0.0.0.0"), of(mask="255.255.255.255"), of(gateway="192.168.4.7")]
+    bad += [of("192.168.4.0"), of("192.168.4.255"), of("127.0.0.2", gateway="127.0.0.1"), of("224.0.0.2", gateway="224.0.0.1")]
+    bad += [of(dns=""), of(dns="0.0.0.0"), of("192.168.4"), of("192.168.4.256"), of("192.168.4.x"), of()[:1], of()[1:]]
+    for pairs in bad:
+        raises(SettingError, settings.changes, pairs)
+    settings.set("static_address", "192.168.4.7")  # no more than that can be read
+    assert settings.network == ("", "", None)
+
+
 class Radio:
     """A network device that joins the networks it is told of."""
 
@@ -125,8 +158,8 @@ class Radio:
         self.configured = []
         self.joined = None
 
-    def configure(self, ssid, password):
-        self.configured.append((ssid, password))
+    def configure(self, ssid, password, static):
+        self.configured.append((ssid, password, static))
 
     async def connect(self, timeout_ms):
         self.joined = self.configured[-1] if self.configured[-1] in self.reachable else None
@@ -134,7 +167,7 @@ class Radio:
             raise DeviceError(E_OFFLINE, "network", "no such network")
 
 
-OLD, NEW = ("shop", "old password"), ("shop 2", "new password")
+OLD, NEW = ("shop", "old password", None), ("shop 2", "new password", ("10.0.0.2", "255.0.0.0", "10.0.0.1", "10.0.0.1"))
 
 
 class Place:
@@ -162,8 +195,9 @@ class Place:
     def _renew(self):
         self.renewed += 1
 
-    def order(self, ssid, password):
-        self.terminal.apply([], [], self.settings.changes([["ssid", ssid], ["password", password]]))
+    def order(self, ssid, password, static=None):
+        pairs = [[name, value] for name, value in zip(STATIC, static or ("",) * 4)]  # noqa: B905
+        self.terminal.apply([], [], self.settings.changes([["ssid", ssid], ["password", password]] + pairs))
 
     def watch(self):
         self.time.run(self.trial.watch())
@@ -211,6 +245,17 @@ def test_a_network_that_does_not_come_up_gives_way_to_the_one_before():
         assert [body["name"] for body in bodies if "name" in body] == ["network_fell_back"]
 
 
+def test_who_goes_back_himself_is_back_on_the_network_before():
+    place = Place((OLD, NEW))
+    place.order(*NEW)
+    place.watch()
+    place.terminal.apply([], [], place.settings.fallen_back())
+    place.watch()
+    assert place.radio.joined == OLD and place.renewed == 2 and place.settings.network == OLD
+    place.watch()
+    assert place.renewed == 2
+
+
 def test_after_a_power_cut_in_a_trial_the_network_is_the_one_before():
     place = Place((OLD,))
     place.order(*NEW)
@@ -251,7 +296,7 @@ def test_a_second_order_in_a_trial_falls_back_to_what_was_proven():
     place.watch()
     place.time.now_ms += TRIAL_MS - 1
     place.watch()
-    assert place.settings.network == ("third", "third password")
+    assert place.settings.network == ("third", "third password", None)
     place.time.now_ms += 1
     place.watch()
     assert place.settings.network == OLD

@@ -1,10 +1,13 @@
 """The terminal's state machine: each reason of a suspension through its whole recovery, and the gates that no order of events opens."""
 
+from binascii import unhexlify
+
 from firmware_agent.messages.cbor import decode, encode
 from firmware_agent.state.machine import (
     COMMISSIONING,
     FUNCTION_TESTS,
     IN_SERVICE,
+    LEVEL_APPLICATION,
     OUT_OF_ORDER,
     PROBATION,
     RECOVERING,
@@ -17,12 +20,16 @@ from firmware_agent.state.machine import (
     SEND_APPLICATION,
     SEND_STATE,
     STEP_APPLICATION,
+    STEP_CHECK,
     STEP_CONTACT,
     STEP_LIFT,
+    STEP_MATERIALS,
     STEP_REASON,
     STEP_REGISTRATION,
     STEP_REVIEW,
+    STEPS,
     SUSPENDED,
+    TESTS_AFTER_ORDER,
     Booted,
     FaultCleared,
     FunctionTestPassed,
@@ -36,67 +43,35 @@ from firmware_agent.state.machine import (
     Suspended,
     TechnicianConfirmed,
     TimePassed,
-    illegal,
     reduce,
 )
 from firmware_agent.state.reasons import ACTOR_HOST, ACTOR_POI, REASON_KINDS, Reason, reason_kind
 from tests.core.parts import NOW_S
+from tests.core.state_parts import after, all_passed, at_step, due, found, in_service, ordered, suspended
 from tests.core.support import raises
 
 # As in the domain's table: what is reviewed, and after what new keys are due.
 REVIEWED = ("account_issue", "violation", "compliance", "contract_ended", "regulation_change", "dormant", "tamper")
 RE_REGISTERED = ("violation", "compliance", "contract_ended", "regulation_change", "dormant", "tamper")
-FOUND_BY_TERMINAL = ("hardware_fault", "software_fault", "network_fault", "tamper")
+SAID_BY_PAYMENT_HOST = ("account_issue", "violation", "compliance", "contract_ended")
+FOUND_BY_TERMINAL = ("hardware_fault", "software_fault", "network_fault", "tamper") + SAID_BY_PAYMENT_HOST
+APPEALED = ("violation", "compliance")
+MATERIALS = {  # M numbers
+    "hardware_fault": (5, 8),
+    "account_issue": (1, 2, 3, 7),
+    "violation": (1, 2, 3, 4, 6, 7, 9),
+    "compliance": (1, 3, 4, 6, 7, 9),
+    "contract_ended": (1, 2, 3, 4, 5, 6),
+    "regulation_change": (1, 2, 3, 4, 6),
+    "dormant": (1, 2, 3, 4, 5, 6),
+}
 
-
-def after(state, *events, wall_s=NOW_S):
-    """The state after the events; each step is legal, and leaves the state that it was given as it was."""
-    for event in events:
-        before = state.to_list()
-        new, _ = reduce(state, event, wall_s)
-        assert state.to_list() == before
-        assert illegal(new) == "", (illegal(new), event)
-        state = new
-    return state
-
-
-def due(state, event):
-    return reduce(state, event, NOW_S)[1]
-
-
-def in_service(tests=FUNCTION_TESTS):
-    state = after(State(), Booted(tests), *[FunctionTestPassed(test) for test in tests])
-    assert state.mode == IN_SERVICE
-    return state
-
-
-def ordered(code, **fields):
-    return Suspended(Reason(code, ACTOR_HOST, NOW_S, **fields))
-
-
-def found(code, component=""):
-    return Suspended(Reason(code, ACTOR_POI, NOW_S, component=component))
-
-
-def suspended(*codes):
-    return after(in_service(), *[ordered(code) for code in codes])
-
-
-def all_passed(state):
-    return after(state, *[FunctionTestPassed(test) for test in state.tests_due])
-
-
-def at_step(code, step):
-    """A terminal whose merchant has come as far as `step`."""
-    state = after(suspended(code), RecoveryStarted())
-    while state.step != step:
-        if state.step == STEP_REVIEW:
-            state = after(state, ReviewAnswered(state.application, REVIEW_APPROVED))
-        elif state.step == STEP_REGISTRATION:
-            state = after(state, Registered())
-        else:
-            state = after(state, StepDone(state.step))
-    return state
+# Records `state` as version 0.1.0 wrote them.
+NEW_AT_FIRST = b"8c6d636f6d6d697373696f6e696e67806083657072696e74647363616e6370617983657072696e74647363616e63706179f4006060000080"
+REVIEWED_AT_FIRST = (
+    b"8c6a7265636f766572696e6781870664484f53541a6b023080006063432d3161786672657669657783657072696e74647363616e63706179"
+    b"83657072696e74647363616e63706179f50168726563656976656464736f6f6e000080"
+)
 
 
 def test_a_new_terminal_passes_its_function_tests_before_it_serves():
@@ -115,6 +90,9 @@ def test_the_twelve_reasons_are_those_of_the_domain():
         assert kind.review == (kind.code in REVIEWED), kind.code
         assert kind.registration == (kind.code in RE_REGISTERED), kind.code
         assert kind.found_by_terminal == (kind.code in FOUND_BY_TERMINAL), kind.code
+        assert kind.appeal == (kind.code in APPEALED), kind.code
+        assert kind.materials == MATERIALS.get(kind.code, ()), kind.code
+        assert kind.check == (kind.code not in ("maintenance", "tamper")), kind.code
         assert reason_kind(kind.code) is kind and reason_kind(kind.number) is kind
     raises(KeyError, reason_kind, "no_such_reason")
     raises(KeyError, reason_kind, 13)
@@ -129,11 +107,16 @@ def test_each_ordered_reason_is_recovered_from_step_by_step():
         state = after(state, RecoveryStarted())
         assert state.mode == RECOVERING and state.step == STEP_REASON
         state = after(state, StepDone(STEP_REASON))
-        assert state.step == STEP_CONTACT
-        messages = due(state, StepDone(STEP_CONTACT))
+        assert state.step == STEP_CONTACT and due(state, StepDone(STEP_CONTACT)) == (SEND_STATE,)
         state = after(state, StepDone(STEP_CONTACT))
+        if kind.check:
+            assert state.step == STEP_CHECK
+            state = after(state, StepDone(STEP_CHECK))
+        if kind.code in MATERIALS:
+            assert state.step == STEP_MATERIALS
+            state = after(state, StepDone(STEP_MATERIALS))
         if kind.code in REVIEWED:
-            assert state.step == STEP_APPLICATION and messages == (SEND_STATE,)
+            assert state.step == STEP_APPLICATION
             assert due(state, StepDone(STEP_APPLICATION)) == (SEND_APPLICATION, SEND_STATE)
             state = after(state, StepDone(STEP_APPLICATION))
             assert state.step == STEP_REVIEW and state.review == REVIEW_SENT
@@ -145,7 +128,7 @@ def test_each_ordered_reason_is_recovered_from_step_by_step():
             assert state.step == STEP_REGISTRATION and state.registration_due
             state = after(state, Registered())
         assert state.step == STEP_LIFT and state.mode == RECOVERING and not state.registration_due
-        assert state.tests_due == FUNCTION_TESTS
+        assert state.tests_due == TESTS_AFTER_ORDER
         state = after(state, Lifted(kind.code))
         assert state.mode == COMMISSIONING and state.status == "WAIT" and state.reasons == () and state.step == ""
         state = all_passed(state)
@@ -153,18 +136,19 @@ def test_each_ordered_reason_is_recovered_from_step_by_step():
 
 
 def test_what_the_terminal_found_it_lifts_when_its_tests_pass():
-    for component, test in (("printer", "print"), ("scanner", "scan"), ("card_reader", "pay")):
+    components = ("printer", "scanner", "card_reader", "keypad", "display", "payment")
+    for component, test in zip(components, ("print", "scan", "pay", "keys", "screen", "pay")):  # noqa: B905
         state = after(in_service(), found("hardware_fault", component))
         assert state.mode == SUSPENDED and state.status == "OUTD"
-        assert state.tests_due == (test,)
-        assert after(state, FaultCleared("keypad")).mode == SUSPENDED
+        assert state.tests_due == (test,) and not state.registration_due
+        assert after(state, FaultCleared("network")).mode == SUSPENDED
         state = after(state, FaultCleared(component))
         assert state.mode == COMMISSIONING and state.tests_due == (test,)
         assert all_passed(state).mode == IN_SERVICE
 
 
 def test_a_component_without_a_function_test_serves_again_as_soon_as_it_is_mended():
-    for code, component in (("hardware_fault", "keypad"), ("software_fault", ""), ("network_fault", "")):
+    for code, component in (("hardware_fault", "sounder"), ("software_fault", ""), ("network_fault", "network")):
         state = after(in_service(), found(code, component))
         assert state.mode == SUSPENDED and state.tests_due == ()
         assert after(state, FaultCleared(component)).mode == IN_SERVICE
@@ -207,28 +191,12 @@ def test_several_reasons_hold_until_each_is_lifted():
     assert after(state, Lifted("maintenance")).mode == COMMISSIONING
 
 
-def test_the_later_report_of_one_cause_replaces_the_earlier():
-    state = after(in_service(), ordered("maintenance", until=5), ordered("maintenance", until=9, case="C-2"))
-    assert len(state.reasons) == 1
-    assert state.reasons[0].until == 9 and state.reasons[0].case == "C-2"
-
-
-def test_a_new_reason_in_the_middle_of_a_recovery_starts_it_again():
-    for step in (STEP_REASON, STEP_CONTACT, STEP_APPLICATION, STEP_REVIEW, STEP_REGISTRATION, STEP_LIFT):
-        for event in (ordered("compliance"), found("hardware_fault", "printer")):
-            state = after(at_step("violation", step), event)
-            assert state.mode == SUSPENDED and state.step == "" and state.review == ""
-            assert after(state, RecoveryStarted()).step == STEP_REASON
-            # The answer to what was applied for before the new reason was known decides nothing.
-            assert after(state, ReviewAnswered(state.application, REVIEW_APPROVED)).to_list() == state.to_list()
-
-
 def test_a_new_reason_during_the_function_tests_comes_before_them():
     state = after(suspended("maintenance"), Lifted("maintenance"), FunctionTestPassed("print"))
     assert state.mode == COMMISSIONING and state.tests_due == ("scan", "pay")
     state = after(state, found("hardware_fault", "printer"))
-    assert state.mode == SUSPENDED and state.tests_due == FUNCTION_TESTS
-    assert after(state, *[FunctionTestPassed(test) for test in FUNCTION_TESTS]).tests_due == FUNCTION_TESTS
+    assert state.mode == SUSPENDED and state.tests_due == TESTS_AFTER_ORDER
+    assert after(state, *[FunctionTestPassed(test) for test in FUNCTION_TESTS]).tests_due == TESTS_AFTER_ORDER
     assert after(state, FaultCleared("printer")).mode == COMMISSIONING
 
 
@@ -237,18 +205,10 @@ def test_a_lift_before_the_registration_leaves_the_registration_due():
         state = after(at_step("violation", step), Lifted("violation"))
         assert state.mode == RECOVERING and state.step == STEP_REGISTRATION and state.reasons == ()
         state = after(state, FunctionTestPassed("print"), RecoveryPaused(), TimePassed(NOW_S))
-        assert state.mode == RECOVERING and state.tests_due == FUNCTION_TESTS
+        assert state.mode == RECOVERING and state.tests_due == TESTS_AFTER_ORDER
         state = after(state, Registered())
         assert state.mode == COMMISSIONING
         assert all_passed(state).mode == IN_SERVICE
-
-
-def test_a_step_that_is_no_longer_needed_is_passed_over():
-    state = after(suspended("account_issue", "maintenance"), RecoveryStarted(), StepDone(STEP_REASON), StepDone(STEP_CONTACT))
-    assert state.step == STEP_APPLICATION
-    assert after(state, Lifted("account_issue")).step == STEP_LIFT
-    state = after(state, StepDone(STEP_APPLICATION), Lifted("account_issue"))
-    assert state.step == STEP_LIFT and state.mode == RECOVERING
 
 
 def test_an_answer_to_another_application_decides_nothing():
@@ -271,13 +231,14 @@ def test_a_refused_application_can_be_made_again_under_a_new_number():
 
 def test_application_numbers_only_grow_from_one_suspension_to_the_next():
     state = at_step("violation", STEP_LIFT)
-    state = all_passed(after(state, Lifted("violation")))
-    state = after(state, ordered("account_issue"), RecoveryStarted(), StepDone(STEP_REASON), StepDone(STEP_CONTACT))
-    assert after(state, StepDone(STEP_APPLICATION)).application == 2
+    state = after(all_passed(after(state, Lifted("violation"))), ordered("account_issue"), RecoveryStarted())
+    while state.step != STEP_REVIEW:
+        state = after(state, StepDone(state.step))
+    assert state.application == 2
 
 
 def test_a_recovery_that_was_left_goes_on_where_it_was():
-    for step in (STEP_REASON, STEP_CONTACT, STEP_APPLICATION, STEP_REVIEW, STEP_REGISTRATION, STEP_LIFT):
+    for step in STEPS:
         state = after(at_step("violation", step), RecoveryPaused())
         assert state.mode == SUSPENDED and state.step == step
         assert after(state, StepDone(step)).step == step
@@ -292,7 +253,7 @@ def test_an_answer_that_comes_while_the_recovery_is_left_counts():
 
 def test_only_the_step_at_which_the_merchant_is_can_be_done():
     state = at_step("violation", STEP_CONTACT)
-    for step in (STEP_REASON, STEP_APPLICATION, STEP_REVIEW, STEP_REGISTRATION, STEP_LIFT, "no_such_step"):
+    for step in [step for step in STEPS if step != STEP_CONTACT] + ["no_such_step"]:
         assert after(state, StepDone(step)).to_list() == state.to_list()
     for step in (STEP_REVIEW, STEP_REGISTRATION, STEP_LIFT):  # these are done by others
         state = at_step("violation", step)
@@ -312,8 +273,19 @@ def test_a_tamper_is_lifted_by_the_technician_and_the_acquirer_together():
             state = after(state, second)
             assert state.mode == RECOVERING and state.step == STEP_REGISTRATION and state.reasons == ()
             state = after(state, Registered())
-            assert state.mode == COMMISSIONING and state.tests_due == FUNCTION_TESTS
+            assert state.mode == COMMISSIONING and state.tests_due == TESTS_AFTER_ORDER
             assert all_passed(state).mode == IN_SERVICE
+
+
+def test_a_tamper_found_in_a_device_owes_the_test_of_that_device_too():
+    for component, tests in (
+        ("keypad", ("print", "scan", "pay", "keys")),
+        ("display", ("print", "scan", "pay", "screen")),
+        ("printer", TESTS_AFTER_ORDER),
+    ):
+        state = after(in_service(), found("tamper", component))
+        assert state.mode == OUT_OF_ORDER and state.tests_due == tests and state.registration_due
+    assert after(in_service(("pay", "keys")), found("tamper", "keypad")).tests_due == ("pay", "keys")
 
 
 def test_a_second_tamper_makes_the_consents_to_the_first_void():
@@ -417,6 +389,17 @@ def test_a_state_comes_back_from_the_store_as_it_was():
         assert State.from_list(decode(encode(state.to_list()))).to_list() == state.to_list()
 
 
+def test_a_state_that_the_first_release_stored_is_read_and_goes_on():
+    reviewed = State.from_list(decode(unhexlify(REVIEWED_AT_FIRST)))
+    assert reviewed.mode == RECOVERING and reviewed.step == STEP_REVIEW and reviewed.level == LEVEL_APPLICATION
+    assert [reason.case for reason in reviewed.reasons] == ["C-1"] and reviewed.tests_due == TESTS_AFTER_ORDER
+    state = after(reviewed, Booted(FUNCTION_TESTS), ReviewAnswered(1, REVIEW_APPROVED), Registered(), Lifted("violation"))
+    assert state.mode == COMMISSIONING and state.tests_due == TESTS_AFTER_ORDER
+    assert all_passed(state).mode == IN_SERVICE
+    new = State.from_list(decode(unhexlify(NEW_AT_FIRST)))
+    assert new.to_list()[:12] == stored(State(), tests_able=list(TESTS_AFTER_ORDER))[:12]
+
+
 def test_a_state_that_cannot_be_is_refused():
     serving = in_service()
     reason = Reason("violation", ACTOR_HOST).to_list()
@@ -452,7 +435,13 @@ def test_a_state_that_cannot_be_is_refused():
         stored(serving, probation_until=None),
         stored(serving, registration_due=0),
         stored(serving, remark=b"bytes"),
-        serving.to_list()[:-1],
+        stored(serving, level=1),
+        stored(serving, level=1, application=1),
+        stored(at_step("violation", STEP_REVIEW), level=3),
+        stored(at_step("violation", STEP_REVIEW), level=-1),
+        stored(at_step("violation", STEP_REVIEW), level=False),
+        stored(at_step("violation", STEP_REVIEW), application=0),
+        serving.to_list()[:11],
         serving.to_list() + [0],
     ):
         raises((ValueError, KeyError, TypeError), State.from_list, values)

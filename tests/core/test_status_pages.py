@@ -33,6 +33,7 @@ def page(online, link_cause, trust, storage_refusal=""):
     terminal.identity = _Thing()
     terminal.identity.terminal = "T0000001"
     terminal.hal = _Thing()
+    terminal.hal.payment = None
     terminal.hal.clock = _Thing()
     terminal.hal.clock.trust = trust
     return " ".join(idle_page(load("en"), terminal, Settings(_EmptyStore())).lines)

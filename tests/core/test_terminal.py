@@ -10,13 +10,12 @@ from firmware_agent.state.machine import (
     FUNCTION_TESTS,
     IN_SERVICE,
     OUT_OF_ORDER,
-    STEP_CONTACT,
     STEP_REASON,
     SUSPENDED,
+    TESTS_AFTER_ORDER,
     FunctionTestPassed,
     RecoveryStarted,
     ReviewAnswered,
-    StepDone,
     Suspended,
 )
 from firmware_agent.state.reasons import ACTOR_HOST, ACTOR_POI, REASON_KINDS, Reason
@@ -24,6 +23,7 @@ from firmware_agent.store import StoreError
 from firmware_agent.terminal import KEY_HIGHEST, KEY_STATE, KEY_WALL, load_state
 from hal.clock import TRUST_FLOOR, TRUST_NONE
 from tests.core.parts import NOW_S, Flash, PowerCut
+from tests.core.state_parts import APPLYING
 from tests.core.support import raises
 from tests.core.terminal_parts import ACQUIRER, TERMINAL, boot, provisioned
 
@@ -67,7 +67,7 @@ def test_each_change_of_state_is_told_as_it_became():
     ((kind, body),) = queued(terminal)[before:]
     assert kind == "state" and body["mode"] == "recovering" and body["status"] == "DACT" and body["step"] == STEP_REASON
     assert body["reasons"] == [[6, 0, NOW_S, 0, "", "C-1"]]  # his own words are not told back to him
-    assert body["link"] == "online" and body["tests_due"] == list(FUNCTION_TESTS)
+    assert body["link"] == "online" and body["tests_due"] == list(TESTS_AFTER_ORDER)
     seen = terminal.changes_seen
     terminal.apply([RecoveryStarted()])  # means nothing now
     assert len(queued(terminal)) == before + 1 and terminal.changes_seen == seen
@@ -75,9 +75,9 @@ def test_each_change_of_state_is_told_as_it_became():
 
 def test_an_application_is_told_with_the_state_that_sent_it():
     _, terminal = serving()
-    terminal.apply([Suspended(VIOLATION), RecoveryStarted(), StepDone(STEP_REASON), StepDone(STEP_CONTACT)])
+    terminal.apply([Suspended(VIOLATION)] + APPLYING[:-1])
     before = len(queued(terminal))
-    terminal.apply([StepDone("application")])
+    terminal.apply(APPLYING[-1:])
     (application, body), (state, _) = queued(terminal)[before:]
     assert (application, state) == ("application", "state")
     assert body["application"] == 1 and body["purpose"] == "reactivation" and body["reasons"][0][0] == 6
@@ -214,11 +214,10 @@ def test_all_reasons_at_once_in_the_longest_words_can_be_kept_and_told():
     for kind in REASON_KINDS:
         if kind.found_by_terminal and kind.code != "tamper":
             events.append(Suspended(Reason(kind.code, ACTOR_POI, MAX_UINT)))
-    events += [RecoveryStarted(), StepDone(STEP_REASON), StepDone(STEP_CONTACT), StepDone("application")]
-    terminal.apply(events, [("receipt", receipt())])
+    terminal.apply(events + APPLYING, [("receipt", receipt())])
     terminal.apply([ReviewAnswered(1, "more_needed", character * MAX_REMARK)])
     terminal.apply([Suspended(Reason("tamper", ACTOR_HOST, MAX_UINT, MAX_UINT, case=character * MAX_CASE, note=character * MAX_NOTE))])
-    assert terminal.state.mode == OUT_OF_ORDER and len(terminal.state.reasons) == 21
+    assert terminal.state.mode == OUT_OF_ORDER and len(terminal.state.reasons) == 25
     assert load_state(terminal.store).to_list() == terminal.state.to_list()
     element = terminal.hal.secure_element
     kid = key_id(asyncio.run(element.generate_key(0)))

@@ -9,7 +9,7 @@ import pytest
 
 from hal.device import HEALTH_FAIL, HEALTH_NOT_RUN, HEALTH_SUCCESS
 from hal.errors import E_DISABLED, E_FAILURE, E_ILLEGAL, E_NOEXIST, E_NOHARDWARE, E_OFFLINE, E_TIMEOUT, DeviceError
-from hal.network import is_numeric
+from hal.network import is_numeric, strongest_first
 from host_sim.chips.wifi import WifiChip
 from tests.hal.counter import Counter, enabled
 
@@ -222,3 +222,63 @@ def test_a_name_without_an_address_and_a_network_that_is_not_joined_are_told_apa
 def test_a_name_is_not_taken_for_an_address(host: str) -> None:
     assert not is_numeric(host)
     assert is_numeric("0.0.0.0") and is_numeric("255.255.255.255")
+
+
+STATIC = ("192.168.4.77", "255.255.255.0", "192.168.4.1", "192.168.4.1")
+
+
+def test_the_networks_in_range_are_told_the_strongest_first_and_which_need_a_password() -> None:
+    wired = Wired().bring_up()
+    wired.wifi.neighbours["\x00hidden"] = (-20, 3)
+    heard = [("reinstate", -55, True), ("Cafe guests", -71, False), ("\u9694\u58c1\u5c0f\u5e97", -78, True)]
+    assert wired.run(wired.wlan.scan(1000)) == heard
+    wired.connect()
+    assert wired.run(wired.wlan.scan(1000)) == heard and wired.wlan.is_connected()
+    wired.wifi.fault("out_of_range")
+    assert wired.run(wired.wlan.scan(1000)) == heard[1:]
+    wired.wifi.fault("dead_radio")
+    with pytest.raises(DeviceError) as refused:
+        wired.run(wired.wlan.scan(1000))
+    assert (refused.value.code, refused.value.cause) == (E_NOHARDWARE, "dead_radio")
+
+
+def test_a_name_is_told_once_for_all_its_access_points_and_not_where_it_is_no_text() -> None:
+    heard = [(b"shop", -80, True), (b"shop", -60, True), (b"", -10, False), (b"\xff\xfe", -20, True), (b"a", -60, False)]
+    assert strongest_first(heard) == [("a", -60, False), ("shop", -60, True)]
+
+
+def test_who_looks_around_waits_for_the_attempt_to_join_and_hears_something_then() -> None:
+    async def both(wired: Wired) -> Any:
+        joining = asyncio.create_task(wired.wlan.connect(10_000))
+        await wired.time.sleep_ms(10)
+        heard = await wired.wlan.scan(5000)
+        await asyncio.gather(joining, return_exceptions=True)
+        return heard
+
+    wired = Wired().bring_up()
+    assert len(wired.run(both(wired))) == 3 and wired.wlan.is_connected()
+    wired = Wired().bring_up()
+    wired.wifi.fault("no_address")
+    with pytest.raises(DeviceError) as refused:
+        wired.run(both(wired))
+    assert refused.value.code == E_OFFLINE
+
+
+def test_addresses_that_were_set_are_used_until_they_are_automatic_again() -> None:
+    wired = Wired().bring_up()
+    wired.wifi.fault("no_address")
+    wired.wlan.configure("reinstate", "reinstate", STATIC)
+    wired.connect()
+    assert wired.wlan.address() == "192.168.4.77"
+    wired.wifi.fault("no_address", False)
+    wired.wlan.configure("reinstate", "reinstate")
+    wired.connect()
+    assert wired.wlan.address() == "192.168.4.2"
+
+
+def test_a_neighbours_network_is_refused_or_leads_nowhere() -> None:
+    assert Wired().bring_up("\u9694\u58c1\u5c0f\u5e97", "reinstate").refused().cause == "wrong_password"
+    wired = Wired().bring_up("Cafe guests", "").connect()
+    with pytest.raises(DeviceError) as refused:
+        wired.run(wired.wlan.resolve("broker.acq1.example", 1000))
+    assert refused.value.code == E_NOEXIST

@@ -31,7 +31,7 @@ FOLDER = Path(board.__file__).parent
 EXAMPLE = FOLDER / "agent.toml"
 ALL_PARTS = [(kind, part) for kind, parts in PARTS.items() for part in parts]
 LEAST = '[secure_element]\npart = "key_file"\nfolder = "keys"\n'
-DRIVERS_ALSO_TAKE = {"self", "clock"}
+DRIVERS_ALSO_TAKE = {"self", "clock", "storage"}
 
 
 def written(kind: str, part: str, values: dict[str, Any] | None = None) -> str:

@@ -23,7 +23,7 @@ import pytest
 import zxingcpp
 from PIL import Image
 
-from firmware_agent.flows.result_slip import show_code
+from firmware_agent.flows.handout import draw_code
 from firmware_agent.screens.font import Font
 from firmware_agent.screens.page import TONE_ALERT, Page
 from firmware_agent.screens.page_view import MORE_ABOVE, MORE_BELOW, PageView
@@ -780,9 +780,9 @@ def test_a_picture_is_drawn_two_pixels_a_character_whatever_row_it_begins_in(ter
 def test_a_code_is_read_by_a_telephone(terminal: Terminal) -> None:
     content = "RS1:" + "A7+" * 115
     display = shown_on(terminal)
-    assert not show_code(display, qr_code(content)), "24 rows have no room for it"
+    assert not draw_code(display, qr_code(content)), "24 rows have no room for it"
     terminal.settle().resize(132, 50)
-    assert show_code(display, qr_code(content))
+    assert draw_code(display, qr_code(content))
     picture = terminal.picture()
     larger = picture.resize((picture.width * 4, picture.height * 4), Image.Resampling.NEAREST)
     (barcode,) = zxingcpp.read_barcodes(larger, formats=zxingcpp.BarcodeFormat.QRCode)

@@ -117,7 +117,7 @@ async def cause_of(device: NetworkManager | Interface) -> str:
 @managed
 def test_a_radio_is_joined_and_tells_its_address_and_signal(monkeypatch: pytest.MonkeyPatch) -> None:
     async def program(service: NetworkManagerService, device: NetworkManager) -> None:
-        assert CONTRACT.missing(device) == [] and device.level == 2
+        assert CONTRACT.missing(device) == [] and device.level == 3
         assert not device.is_connected() and device.address() == ""
         await device.connect(JOIN_MS)
         assert device.is_connected()
@@ -217,6 +217,55 @@ def test_another_network_than_the_configured_one_is_left(monkeypatch: pytest.Mon
         assert not device.is_connected()
         assert await cause_of(device) == "no_network"
         assert await refusal_of(device.connect(JOIN_MS)) == (E_OFFLINE, "no_network")
+
+    run(program, monkeypatch)
+
+
+@managed
+def test_the_networks_in_range_are_told_the_strongest_first_and_which_need_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def program(service: NetworkManagerService, device: NetworkManager) -> None:
+        own = (service.ssid, -55, True)
+        assert await device.scan(JOIN_MS) == [own, ("Cafe guests", -71, False), ("\u9694\u58c1\u5c0f\u5e97", -78, True)]
+        await device.connect(JOIN_MS)
+        assert (await device.scan(JOIN_MS))[0] == own and device.is_connected()
+        service.fault("dead_radio")
+        await until(lambda: not device.is_connected())
+        assert await refusal_of(device.scan(JOIN_MS)) == (E_NOHARDWARE, "dead_radio")
+
+    run(program, monkeypatch)
+
+
+@managed
+def test_addresses_that_were_set_are_the_profiles_until_they_are_automatic_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    static = ("192.168.4.77", "255.255.255.0", "192.168.4.1", "192.168.4.1")
+
+    async def program(service: NetworkManagerService, device: NetworkManager) -> None:
+        await device.connect(JOIN_MS)
+        device.configure(service.ssid, service.password, static)
+        await device.connect(JOIN_MS)
+        assert device.address() == "192.168.4.77" and await service.profiles() == 1
+        service.fault("no_address")  # which is the DHCP server's
+        service.drop()
+        await until(lambda: not device.is_connected())
+        await device.connect(JOIN_MS)
+        assert device.address() == "192.168.4.77"
+        service.fault("no_address", False)
+        device.configure(service.ssid, service.password)
+        await device.connect(JOIN_MS)
+        assert device.address() == "192.168.4.2"
+
+    run(program, monkeypatch)
+
+
+@managed
+def test_a_password_that_was_changed_is_tried_though_the_network_is_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def program(service: NetworkManagerService, device: NetworkManager) -> None:
+        await device.connect(JOIN_MS)
+        device.configure(service.ssid, "not the password")
+        assert await refusal_of(device.connect(JOIN_MS)) == (E_FAILURE, "wrong_password")
+        device.configure(service.ssid, service.password)
+        await device.connect(JOIN_MS)
+        assert device.is_connected()
 
     run(program, monkeypatch)
 

@@ -1,5 +1,7 @@
 """Reading back from pixels: what was drawn, and not a character else."""
 
+import functools
+
 import pytest
 from PIL import Image
 
@@ -7,12 +9,13 @@ from firmware_agent.screens.font import Font
 from firmware_agent.screens.page import TONES, Page
 from firmware_agent.screens.page_view import PageView
 from firmware_agent.texts import LANGUAGES, load
-from firmware_agent.texts.en import TEXTS as ENGLISH
-from firmware_agent.texts.zh_cn import TEXTS as CHINESE
 from host_sim.reading import UNREADABLE, joined, more_of_picture, text_of_picture, text_of_raster
-from tools.check_texts import fullest_pages
+from tools.check_texts import READ_THROUGH
+from tools.sample_pages import fullest_pages, samples
+from tools.sample_terminal import Scene, WholeFont
+from tools.texts import table
 
-TABLES = {"en": ENGLISH, "zh-CN": CHINESE}
+TABLES = {language: table(language) for language in LANGUAGES}
 
 
 class PictureDisplay:
@@ -37,13 +40,15 @@ def _rgb(colour: int) -> tuple[int, int, int]:
     return colour >> 16, colour >> 8 & 0xFF, colour & 0xFF
 
 
+@functools.cache
+def whole_font() -> WholeFont:
+    return WholeFont()
+
+
 def read(page: Page, width_px: int = 320, height_px: int = 240) -> list[str]:
-    font = Font()
     display = PictureDisplay(width_px, height_px)
-    PageView(display, font).draw(page)
-    lines = text_of_picture(display.picture, font)
-    font.close()
-    return lines
+    PageView(display, whole_font()).draw(page)
+    return text_of_picture(display.picture, whole_font())
 
 
 def squeezed(text: str) -> str:
@@ -67,8 +72,9 @@ def test_every_tone_is_read(tone):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_page_of_the_flows_is_read_back(language):
-    pages = {(page.name, page.lines): page for page in fullest_pages(load(language))}
-    for page in pages.values():
+    for page in [sample.shown for sample in samples(Scene("esp32s3_counter"), load(language)) if isinstance(sample.shown, Page)]:
+        if page.name in READ_THROUGH:
+            continue  # longer than the display
         lines = read(page)
         assert lines[0] == page.title
         assert lines[len(lines) - bool(page.footer) - len(page.choices) :][: len(page.choices)] == [
@@ -82,7 +88,7 @@ def test_every_page_of_the_flows_is_read_back(language):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_page_of_the_flows_can_be_read_whole_on_a_small_display(language):
     longest: dict[str, Page] = {}
-    for page in fullest_pages(load(language)):
+    for page in fullest_pages(Scene("esp32_mpos"), load(language)):
         if page.name not in longest or len(whole(page)) > len(whole(longest[page.name])):
             longest[page.name] = page
     for page in longest.values():

@@ -2,14 +2,17 @@
 
 import pytest
 
+from firmware_agent.flows.recovery.application_flow import MAX_WORDS, MOST_SENTENCES, STATEMENTS
+from firmware_agent.messages.sealed import MAX_PLAIN
 from firmware_agent.screens.font import Font
 from firmware_agent.screens.page import Page
+from firmware_agent.settings import MAX_LINE, MAX_NAME
 from firmware_agent.state.reasons import REASON_KINDS
 from firmware_agent.texts import LANGUAGES, Texts, load
 from hal.hal import KINDS
 from tools import check_texts
+from tools import texts as texts_tool
 from tools.check_texts import (
-    boards,
     glyph_defects,
     language_defects,
     misfits,
@@ -19,6 +22,7 @@ from tools.check_texts import (
     waiting_defects,
     word_defects,
 )
+from tools.sample_terminal import boards_with_display
 
 NO_KEYS: frozenset[str] = frozenset()
 
@@ -39,9 +43,11 @@ def test_the_tree_has_no_defect():
 
 
 def test_the_command_prints_each_defect_and_exits_1(monkeypatch, capsys):
-    assert check_texts.main() == 0
+    with monkeypatch.context() as sound:
+        sound.setattr(check_texts, "defects", list)
+        assert check_texts.main([]) == 0
     monkeypatch.setattr(check_texts, "TABLES", {"en": {"idle.title": "In service"}, "zh-CN": {}})
-    assert check_texts.main() == 1
+    assert check_texts.main([]) == 1
     assert "idle.title: missing in zh-CN\n" in capsys.readouterr().err
 
 
@@ -147,10 +153,26 @@ def test_a_small_display_may_scroll_but_not_for_ever(font):
     assert list(misfits(Page("p", "T", ["x"] * 37), 128, 64, font)) == ["p: 38 rows on a display of 4"]
 
 
+def test_what_a_person_signs_is_read_as_far_as_it_goes(font):
+    page = Page("confirm_form", "T", ["x"] * 60)
+    assert list(misfits(page, 128, 64, font)) == list(misfits(page, 320, 240, font)) == []
+
+
 def test_a_title_or_a_choice_that_fills_a_small_display_is_found(font):
     long = " ".join(["w" * 10] * 4)
     told = list(misfits(Page("p", long, [], [("1", long)], long), 128, 64, font))
     assert [sentence.split(" is ")[0] for sentence in told] == ["p: title", "p: choice 1"]
+
+
+def test_pages_that_take_many_windows_of_a_small_display_are_listed(monkeypatch, capsys):
+    pages = [Page("long", "T", ["x"] * 30), Page("long", "T", ["x"] * 33), Page("short", "T", ["x"] * 18)]
+    monkeypatch.setattr(check_texts, "fullest_pages", lambda scene, texts: pages)
+    assert check_texts.main(["--scrolled"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told == [f" 11 windows: long on esp32_mpos, {language}" for language in ("en", "zh-CN")] + [
+        line for line in told if "esp32_mpos" not in line
+    ]
+    assert not any("short on esp32_mpos" in line for line in told)
 
 
 def test_a_word_that_a_small_display_breaks_is_found(font):
@@ -159,9 +181,20 @@ def test_a_word_that_a_small_display_breaks_is_found(font):
     assert list(word_defects({"en": table}, font, 320)) == []
 
 
+class Written(Texts):
+    """Texts that are in no file."""
+
+    def __init__(self, texts):
+        super().__init__("en")
+        self._texts = texts
+
+    def _text(self, key):
+        return self._texts.get(key)
+
+
 def test_a_page_that_nobody_scrolls_has_to_be_seen_at_once(font):
     hold = "Please hold a card to the reader for as long as it takes. No money moves."
-    texts = Texts("en", {"exam.card_reader.hold.title": "Test", "exam.card_reader.hold": hold})
+    texts = Written({"exam.card_reader.hold.title": "Test", "exam.card_reader.hold": hold})
     told = list(waiting_defects(texts, ["card_reader"], font, 128, 64))
     assert told == ["exam.card_reader.hold: 7 rows on a display of 4, and it does not scroll"]
     assert list(waiting_defects(texts, ["card_reader"], font, 320, 240)) == []
@@ -169,7 +202,7 @@ def test_a_page_that_nobody_scrolls_has_to_be_seen_at_once(font):
 
 
 def test_the_display_of_each_board_is_checked():
-    assert {(128, 64), (320, 240)} <= {(board["display"]["width_px"], board["display"]["height_px"]) for board in boards()}
+    assert {"esp32_mpos", "esp32s3_counter", "linux_terminal"} <= set(boards_with_display())
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -202,10 +235,29 @@ def test_a_language_that_does_not_exist_is_refused():
         load("fr")
 
 
-def test_only_the_language_asked_for_is_loaded():
-    import subprocess
-    import sys
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_text_is_found_where_it_lies_and_nothing_else(language):
+    texts = load(language)
+    for key, text in check_texts.TABLES[language].items():
+        assert texts.has(key) and ("%" in text or texts.get(key) == text)
+        assert not texts.has(key[:-1] + "~") and not texts.has(key + "\t")
+    for key in ("", " ", "a", "~", "zzz", next(iter(check_texts.TABLES[language]))[:-1]):
+        assert not texts.has(key)
+    texts.close()
 
-    program = "import sys; from firmware_agent.texts import load; load('en'); print('firmware_agent.texts.zh_cn' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], cwd=check_texts.ROOT, capture_output=True, text=True, timeout=30, check=True)
-    assert done.stdout.strip() == "False"
+
+def test_a_file_of_texts_that_is_not_in_order_is_told_with_the_key(tmp_path, monkeypatch):
+    monkeypatch.setattr(texts_tool, "FOLDER", tmp_path)
+    (tmp_path / "en.txt").write_text("b\tB\na\tA\na\tAgain\n", encoding="utf-8")
+    assert [line.split(":")[1].split()[0] for line in texts_tool.disorder("en")] == ["a", "a"]
+    texts_tool.put_in_order("en")
+    assert [line.split(":")[1] for line in texts_tool.disorder("en")] == [" a is there twice"]
+
+
+def test_the_longest_statement_can_be_sealed():
+    for table in check_texts.TABLES.values():
+        sentences = [f"statement.{code}.{number + 1}" for code, count in STATEMENTS.items() for number in range(count)]
+        sizes = sorted(len(table[key].encode()) for key in sentences)
+        # A name in Chinese takes three bytes a character; a line ends each sentence; the map, 16.
+        most = sum(sizes[-MOST_SENTENCES:]) + MOST_SENTENCES + MAX_WORDS + 3 * MAX_NAME + MAX_LINE + 16
+        assert most <= MAX_PLAIN

@@ -30,6 +30,7 @@ from host_sim.linux.input_device import KEYS, KeypadDevice
 from host_sim.linux.machine import MODELS as LINUX_MODELS
 from host_sim.linux.names import Names
 from host_sim.mishaps import Power, Program
+from host_sim.payment_host import PaymentHost
 from host_sim.scenario import CARDS, HOSTILE, VERBS, Argument, load
 from host_sim.story import REFUSAL_OF
 from host_sim.uplink import Uplink
@@ -55,6 +56,7 @@ MODELS: dict[str, Any] = {
     "program": Program,
     "firmware": Image,
     "uplink": Uplink,
+    "payment": PaymentHost,
     "wires: i2c": I2cBus,
     "wires: spi": SpiBus,
     "wires: uart": UartLine,
@@ -120,7 +122,7 @@ def test_a_verbs_example_is_a_step_of_a_scenario(verb: str, tmp_path: Path) -> N
 
 
 def test_the_scenario_in_the_text_can_be_loaded(tmp_path: Path) -> None:
-    (text,) = re.findall(r"```yaml\n(.*?)```", DOCUMENT, re.DOTALL)
+    (text,) = re.findall(r"```yaml\n(scenario:.*?)```", DOCUMENT, re.DOTALL)
     file = tmp_path / "example.yaml"
     file.write_text(text, encoding="utf-8")
     assert load(file).language == "en"

@@ -25,15 +25,21 @@ def test_the_acquirer_alone_learns_who_applies(runtime: str) -> None:
             await do("expect_state", "in_service")
             await story.acquirer.order(TERMINAL, action="suspend", reason="violation")
             await do("expect_page", "suspended")
-            for page in ("reason", "contact", "application"):
+            for page in ("reason", "contact", "check", "materials"):
                 await do("press", "1")
                 await do("expect_page", "recovery." + page)
-            await do("expect_text", "recovery.application.what")
+            for key, page in (("enter", "materials"), ("2", "recovery.application"), ("1", "statement"), ("4", "statement")):
+                await do("press", key)
+                await do("expect_page", page)
+            for key, page in (("enter", "recovery.application"), ("1", "confirm_form")):
+                await do("press", key)
+                await do("expect_page", page)
             await do("press", "1")
             await until(lambda: bool(story.account.applications), "the application")
             (application,) = story.account.applications
             told = story.acquirer.applicant(TERMINAL, application)
-            assert told == {"name": SETTINGS["contact_name"], "telephone": SETTINGS["contact_phone"]}
+            statement = "What was found has been corrected."
+            assert told == {"name": SETTINGS["contact_name"], "telephone": SETTINGS["contact_phone"], "statement": statement}
             everything = b"".join(message.payload for message in heard) + "\n".join(story.terminal.lines).encode()
             for secret in told.values():
                 assert secret.encode() not in everything

@@ -243,14 +243,22 @@ async def recovery(person: Person, outside: Outside) -> None:
     await person.order(action="suspend", reason="violation", case=NUMBERS[0], note=note)
     await person.do(("expect_page", "suspended"))
     assert outside.keeps(masked(note))
-    for page in ("recovery.reason", "recovery.contact", "recovery.application", "recovery.review"):
+    for page in ("recovery.reason", "recovery.contact", "recovery.check", "recovery.materials"):
         await person.do(("press", "1"), ("expect_page", page))
+    await person.do(("press", "enter"), ("expect_page", "materials"), ("press", "2"), ("expect_page", "recovery.application"))
+    await person.do(
+        ("press", "4"), ("expect_page", "statement"), ("press", "1"), ("press", "enter"), ("expect_page", "recovery.application")
+    )
+    await person.do(("press", "1"), ("expect_page", "confirm_form"), ("press", "1"), ("expect_page", "recovery.review"))
     await person.has_applied(1)
     await person.do(("review", {"status": "more_needed", "remark": "receipt of " + in_parts(NUMBERS[0], " ")}))
-    await person.do(("expect_page", "recovery.application"), ("expect_text", "recovery.review.more_needed"))
-    await person.do(("press", "1"), ("expect_page", "recovery.review"))
+    await person.do(
+        ("expect_page", "answer"), ("expect_text", "answer.more_needed"), ("press", "1"), ("expect_page", "recovery.application")
+    )
+    await person.do(("press", "1"), ("expect_page", "confirm_form"), ("press", "1"), ("expect_page", "recovery.review"))
     await person.has_applied(2)
-    await person.do(("review", {"status": "approved", "remark": NUMBERS[2]}), ("expect_page", "recovery.lift"))
+    await person.do(("review", {"status": "approved", "remark": NUMBERS[2]}), ("expect_page", "answer"), ("press", "1"))
+    await person.do(("expect_page", "recovery.lift"))
     await person.do(("order", {"action": "lift", "reason": "violation"}), ("expect_state", "commissioning"), ("expect_page", "test"))
     await person.do(("press", "1"), ("expect_text", "exam.printer.seen"), ("press", "1"))
     await person.do(("expect_test", {"name": "print", "outcome": "pass"}))

@@ -1,4 +1,4 @@
-"""The device menu on a running terminal: the code on paper and display is the signed report, a session ends, tamper takes two."""
+"""The menu on a running terminal: the code on paper and display is the signed report, a session ends, tamper takes two."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from PIL import Image
 
-from firmware_agent.flows.device_menu import SESSION_MS, VIEWED_MS, DeviceMenu
-from firmware_agent.flows.device_pages import entries_of, result_page, slip_lines
-from firmware_agent.flows.result_slip import show_code
+from firmware_agent.flows.handout import draw_code
+from firmware_agent.flows.menu.device_flow import may_confirm
+from firmware_agent.flows.menu.device_pages import entries_of, result_page, slip_lines
+from firmware_agent.flows.menu.menu import SESSION_MS, VIEWED_MS, menu
+from firmware_agent.flows.menu.menu import Visit as MenuVisit
+from firmware_agent.flows.menu.technician_flow import session
 from firmware_agent.identity.technician import Technician, set_pin
 from firmware_agent.identity.tries import FIRST_DELAY_MS
 from firmware_agent.messages.cbor import encode
@@ -241,8 +244,8 @@ def test_a_tamper_is_lifted_by_a_technician_with_a_badge_and_the_acquirer_togeth
                 await person.press("cancel")
                 await person.sees("technician.choice.8")
                 await person.press("8")
-                await person.sees("confirm.title")
-                await person.press("1")
+                await person.sees("confirm.text")
+                await person.press("2")
                 event = {"name": "technician_confirmed", "detail": f"badge {BADGE}"}
                 await until(lambda: story.account.events[-1:] == [event], "the event")
                 assert story.account.state["mode"] == "out_of_order"  # the acquirer has to agree
@@ -264,6 +267,7 @@ class Person:
         self.pages: list[str] = []
         self.clock = clock
         self.keys = list(keys)
+        self.key_ms = 0
 
     def show(self, page: Any) -> None:
         self.pages.append(page.name)
@@ -274,6 +278,8 @@ class Person:
         while not outdated():
             if self.keys:
                 key = self.keys.pop(0)
+                if isinstance(key, str):
+                    self.key_ms = self.clock.monotonic_ms()
                 if isinstance(key, str) and key in meant:
                     return key
                 assert not isinstance(key, str), f"{key} means nothing on {page.name}"
@@ -299,10 +305,9 @@ class Visit:
         person = Person(self.hal.clock, *keys)
         self.subject = Subject(self.hal, self.terminal)
         ui: Any = person
-        self.menu = DeviceMenu(self.terminal, ui, Settings(self.terminal.store), self.subject, lambda: self.outdated)
-        if who is not None:
-            self.menu._who = who
-        self.time.run(self.menu.run() if who is None else self.menu._session())
+        self.visit = MenuVisit(self.terminal, ui, Settings(self.terminal.store), self.subject, None, lambda: self.outdated)
+        self.visit.who = who
+        self.time.run(menu(self.visit) if who is None else session(self.visit))
         return person.pages
 
 
@@ -373,12 +378,12 @@ def test_a_tamper_is_not_confirmed_by_pin_nor_untested_nor_with_a_finding_that_s
     badge = Technician("T-1", "Chen")
     for who, tested in ((Technician(), True), (badge, False)):
         visit.of(who=who)
-        visit.menu._who, visit.menu._tested_all = who, tested
-        assert not visit.menu._may_confirm()
-    visit.menu._who, visit.menu._tested_all = badge, True
-    assert visit.menu._may_confirm()
+        visit.visit.who, visit.visit.tested_all = who, tested
+        assert not may_confirm(visit.visit)
+    visit.visit.who, visit.visit.tested_all = badge, True
+    assert may_confirm(visit.visit)
     visit.terminal.store.put("test.firmware", encode([0, "full", ["firmware", "firmware", 1, 111, 0, "file_changed", "", 9, []], True]))
-    assert not visit.menu._may_confirm()
+    assert not may_confirm(visit.visit)
 
 
 # What is written and shown of a run.
@@ -405,7 +410,7 @@ def test_a_code_is_drawn_with_the_quiet_zone_that_the_display_has_room_for_or_no
     content = "RS1:" + "A7+" * (characters // 3)
     for width_px, height_px in ((128, 64), (320, 240)):
         screen: Any = Screen(width_px, height_px)
-        assert show_code(screen, qr_code(content)) == (fits or height_px == 240)
+        assert draw_code(screen, qr_code(content)) == (fits or height_px == 240)
         assert scanned(screen.picture) == (content if fits or height_px == 240 else "")
 
 

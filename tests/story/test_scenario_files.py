@@ -31,7 +31,14 @@ def refusal(tmp_path: Path, text: str) -> str:
         ("- a\n", ":1:1", "a mapping is wanted"),
         ("scenario: x\n", ":1:1", "'steps' is missing"),
         (HEAD, ":2:7", "at least one step"),
-        ("scenario: x\nbord: y\nsteps:\n  - boot\n", ":2:1", "unknown key 'bord'; allowed: scenario, board"),
+        ("scenario: x\ncovers: S1\nsteps:\n  - boot\n", ":2:9", "at least one row"),
+        ("scenario: x\ncovers: [S1, P16]\nsteps:\n  - boot\n", ":2:14", "unknown row 'P16'; allowed: S1, S2"),
+        ("scenario: x\ncovers: [S1, S1]\nsteps:\n  - boot\n", ":2:14", "given twice"),
+        (HEAD + "  - where_there_is: printer\n", ":3:21", "a mapping is wanted"),
+        (HEAD + "  - where_there_is: {toaster: [boot]}\n", ":3:22", "unknown key 'toaster'; allowed: printer, scanner, sounder"),
+        (HEAD + "  - where_there_is: {printer: []}\n", ":3:31", "at least one step"),
+        (HEAD + "  - where_there_is: {printer: [where_there_is: {scanner: [boot]}]}\n", ":3:32", "unknown verb 'where_there_is'"),
+        ("scenario: x\nbord: y\nsteps:\n  - boot\n", ":2:1", "unknown key 'bord'; allowed: scenario, covers, board"),
         ("scenario: x\nboard: toaster\nsteps:\n  - boot\n", ":2:8", "unknown value 'toaster'; allowed: esp32_mpos, esp32s3_counter"),
         ("scenario: x\nlanguage: fr\nsteps:\n  - boot\n", ":2:11", "allowed: en, zh-CN"),
         (HEAD + "  - expct_page: idle\n", ":3:5", "unknown verb 'expct_page'; allowed: say, boot"),
@@ -61,6 +68,13 @@ def test_a_file_that_is_not_there_or_no_text_is_one_line(tmp_path: Path) -> None
     binary.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ScenarioError, match="cannot be read"):
         load(binary)
+
+
+def test_steps_may_be_for_terminals_that_have_a_device(tmp_path: Path) -> None:
+    path = tmp_path / "portable.yaml"
+    path.write_text(HEAD + "  - boot\n  - where_there_is: {printer: [expect_slip: slip.no_value], scanner: [code: 1]}\n  - cut_power\n")
+    told = [(step.verb, step.device) for step in load(path).steps]
+    assert told == [("boot", ""), ("expect_slip", "printer"), ("code", "scanner"), ("cut_power", "")]
 
 
 def test_words_that_yaml_takes_for_something_else_stay_words(tmp_path: Path) -> None:

@@ -12,10 +12,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from firmware_agent.console_export import BEGINS, ENDS, EVIDENCE, LINE
 from firmware_agent.evidence import PREFIX
 from firmware_agent.evidence_package import package
+from firmware_agent.messages.signed_text import encode_text
 from firmware_agent.state.machine import Suspended
 from firmware_agent.state.reasons import ACTOR_HOST, Reason
+from firmware_agent.summary import summary_now
 from hal.drivers.p256_openssl import OpensslP256
 from host_sim.cli import main
 from tests.core.parts import NOW_S, Flash
@@ -78,10 +81,14 @@ def test_a_log_that_says_of_itself_that_something_is_missing_is_told_with_that(t
     terminal.tell_damage(terminal.evidence.verify())
     assert verify(terminal, lines_of(terminal), tmp_path) == 1
     told = capsys.readouterr().out
-    assert told.startswith("signature good, THE LOG IS NOT WHOLE: 5 entries") and "at 6 it says itself: missing at 3" in told
+    number = terminal.evidence.number
+    assert (
+        told.startswith(f"signature good, THE LOG IS NOT WHOLE: {number - 1} entries")
+        and f"at {number} it says itself: missing at 3" in told
+    )
     assert verify(terminal, lines_of(terminal), tmp_path, "--json") == 1
     document = json.loads(capsys.readouterr().out)
-    assert document["good"] and not document["whole"] and document["broken"] == [6]
+    assert document["good"] and not document["whole"] and document["broken"] == [number]
 
 
 @pytest.mark.parametrize(
@@ -116,6 +123,32 @@ def altered(line: str) -> str:
     data = bytearray(base64.b64decode(line))
     data[-1] ^= 1
     return base64.b64encode(data).decode()
+
+
+def test_what_a_console_has_shown_is_verified_as_it_is_without_what_came_between(terminal: Any, tmp_path: Path, capsys: Any) -> None:
+    exported = [line for text in lines_of(terminal) for line in (LINE + text, "sent audit 4200000001")]
+    capture = ["boot 1 firmware 0.1.0", BEGINS + EVIDENCE, *exported, ENDS + EVIDENCE, "state in_service -> suspended"]
+    journal = ["2026-11-22T08:35:00+08:00 shop reinstate[7]: " + line for line in [*capture, BEGINS + EVIDENCE, LINE + "cut off"]]
+    for lines in (capture, [line + "\r" for line in capture], journal):
+        assert verify(terminal, lines, tmp_path) == 0
+        assert f"whole: {terminal.evidence.number} entries" in capsys.readouterr().out
+    spoilt = capture.copy()
+    del spoilt[spoilt.index(LINE + lines_of(terminal)[4])]
+    assert verify(terminal, spoilt, tmp_path) == 1
+    assert verify(terminal, [BEGINS + EVIDENCE, *exported], tmp_path) == 2  # it did not come to its end
+
+
+def test_the_code_of_an_incident_report_is_told_in_words(terminal: Any, tmp_path: Path, capsys: Any) -> None:
+    claims = summary_now(terminal)
+    assert claims is not None
+    _, message = asyncio.run(terminal.signed(claims))
+    for language, reason, goes_on in (
+        ("en", "Reason: Rule violation", "Not yet back in service."),
+        ("zh-CN", "违规操作", "尚未恢复服务。"),
+    ):
+        assert verify(terminal, [encode_text("acq1", message)], tmp_path, "--lang", language) == 0
+        shown = capsys.readouterr().out
+        assert reason in shown and goes_on in shown and "T0000001" in shown
 
 
 def test_another_key_another_head_and_another_version_are_refused(terminal: Any, tmp_path: Path, capsys: Any) -> None:

@@ -16,6 +16,7 @@ from hal.network import CONTRACT
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hal.clock import Clock
+    from hal.network import Static
 
 _SIOCGIFFLAGS, _SIOCGIFADDR = 0x8913, 0x8915  # <linux/sockios.h>
 _IFREQ = "16s24x"  # struct ifreq: name, and what the kernel answers, from byte 16 on
@@ -46,7 +47,7 @@ class Interface(Device):
         self._proc_net = proc + "/net"
         self._resolver = Resolver(clock)
 
-    def configure(self, ssid: str, password: str) -> None:
+    def configure(self, ssid: str, password: str, static: "Static | None" = None) -> None:
         """Nothing to choose: the interface is the system's to configure."""
 
     async def connect(self, timeout_ms: int) -> None:

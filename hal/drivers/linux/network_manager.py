@@ -5,6 +5,8 @@ Source of all names and numbers: NetworkManager's D-Bus reference (org.freedeskt
 
 import asyncio
 import errno
+import socket
+import struct
 
 from dbus_fast import BusType, DBusFastError, Message, MessageFlag, MessageType, Variant, unpack_variants
 from dbus_fast.aio import MessageBus
@@ -12,13 +14,14 @@ from dbus_fast.aio import MessageBus
 from hal.device import HEALTH_NOT_RUN, HEALTH_SUCCESS, Device, Health
 from hal.drivers.linux.resolver import Resolver
 from hal.errors import E_FAILURE, E_ILLEGAL, E_NOHARDWARE, E_NOSERVICE, E_OFFLINE, E_TIMEOUT, DeviceError
-from hal.network import CONTRACT
+from hal.network import CONTRACT, strongest_first
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from hal.clock import Clock
+    from hal.network import Heard, Static
 
 _NAME = "org.freedesktop.NetworkManager"
 _BUS = "org.freedesktop.DBus"
@@ -38,6 +41,9 @@ _PROFILE = _NAME + ".Settings.Connection"
 _UNMANAGED, _UNAVAILABLE, _DISCONNECTED, _PREPARE, _NEED_AUTH, _IP_CONFIG = 10, 20, 30, 40, 60, 70  # NMDeviceState
 _ACTIVATED, _FAILED = 100, 120
 _KEY_MGMT_PSK, _KEY_MGMT_SAE = 0x100, 0x400  # NM80211ApSecurityFlags
+_PRIVACY = 0x1  # NM80211ApFlags
+_METHOD_AUTO, _METHOD_MANUAL = "auto", "manual"  # of ipv4
+_OUR_ADDRESSES = "reinstate.addresses"  # among a profile's user data: its addresses were set by this driver
 
 # NMDeviceStateReason -> code, cause, and what to tell a technician.
 _REFUSED = (E_FAILURE, "wrong_password", "the access point refuses the password")
@@ -86,7 +92,9 @@ class NetworkManager(Device):
         self._resolver = Resolver(clock)
         self._ssid = ""
         self._password = ""
-        self._is_kept = False  # NetworkManager has this password, since it was configured
+        self._static: Static | None = None
+        self._is_kept = False  # NetworkManager has these settings, since they were configured
+        self._is_changed = False  # what is joined was joined with others
         self._asking = asyncio.Lock()
         self._looking = asyncio.Lock()
         self._failure: tuple[int, str, str] | None = None  # code, cause and text of the last attempt that failed, until the next one
@@ -97,12 +105,16 @@ class NetworkManager(Device):
 
     # The contract.
 
-    def configure(self, ssid: str, password: str) -> None:
+    def configure(self, ssid: str, password: str, static: "Static | None" = None) -> None:
         """Which radio network to join at the next `connect`. An empty password: an open network, or one that NetworkManager has a profile
-        with a password for. Without a name, and by cable, it is whatever NetworkManager has a profile for.
+        with a password for, whose addresses then are the profile's unless there are static ones. Without a name, and by cable, it is
+        whatever NetworkManager has a profile for.
         """
+        if self._ssid and (ssid, password, static) != (self._ssid, self._password, self._static):
+            self._is_changed = bool(ssid)
         self._ssid = ssid
         self._password = password
+        self._static = static
         self._is_kept = False
 
     async def connect(self, timeout_ms: int) -> None:
@@ -118,8 +130,9 @@ class NetworkManager(Device):
         begun_ms = self._clock.monotonic_ms()
         async with self._asking:  # a second activation would end the first
             await self._look()
-            if not self.is_connected():
+            if self._is_changed or not self.is_connected():
                 await self._activate()
+                self._is_changed = False
         while not self.is_connected():
             limit_ms = timeout_ms if self._state() >= _DISCONNECTED else min(timeout_ms, _SETTLE_MS)
             if self._failure is not None or self._clock.monotonic_ms() - begun_ms >= limit_ms:
@@ -149,6 +162,31 @@ class NetworkManager(Device):
             raise DeviceError(E_OFFLINE, self.kind, "not joined", cause="no_link")
         return int(strength) - _ZERO_DBM
 
+    async def scan(self, timeout_ms: int) -> "Heard":
+        """What NetworkManager hears now; what it has heard, where it will not look again so soon.
+
+        Raises DeviceError E_DISABLED, E_OFFLINE, E_NOHARDWARE (the radio is off, or gone), E_FAILURE (no permission), E_NOSERVICE.
+        """
+        self.require_enabled()
+        await self._look()
+        if self._state() < _DISCONNECTED:
+            raise self._error()
+        heard_at = self._device(_WIRELESS).get("LastScan")
+        begun_ms = self._clock.monotonic_ms()
+        try:
+            await self._call(self._device_path(), _WIRELESS, "RequestScan", "a{sv}", [{}])
+            while self._device(_WIRELESS).get("LastScan") == heard_at and self._clock.monotonic_ms() - begun_ms < timeout_ms:
+                await self._clock.sleep_ms(_POLL_MS)
+        except DeviceError as error:
+            if error.code != E_FAILURE or error.cause:
+                raise
+        heard = []
+        for path in self._device(_WIRELESS).get("AccessPoints", []):
+            seen = self._properties(path, _ACCESS_POINT)
+            is_protected = bool(seen.get("Flags", 0) & _PRIVACY or seen.get("WpaFlags", 0) or seen.get("RsnFlags", 0))
+            heard.append((bytes(seen.get("Ssid", b"")), int(seen.get("Strength", 0)) - _ZERO_DBM, is_protected))
+        return strongest_first(heard)
+
     # Life cycle.
 
     async def _bring_up(self) -> None:
@@ -156,7 +194,7 @@ class NetworkManager(Device):
         path = self._device_path()
         if not path:
             raise self._error()
-        self.level = 2 if _WIRELESS in self._objects[path] else 1
+        self.level = 3 if _WIRELESS in self._objects[path] else 1
 
     def _shut_down(self) -> None:
         self._resolver.stop()
@@ -171,7 +209,7 @@ class NetworkManager(Device):
             return Health(HEALTH_NOT_RUN, self.kind, "not_configured", detail="no network is configured")
         if not self.is_connected():
             raise self._error()
-        measurements = {"signal_dbm": self.signal_dbm()} if self.level == 2 else {}
+        measurements = {"signal_dbm": self.signal_dbm()} if self.level >= 2 else {}
         return Health(HEALTH_SUCCESS, self.kind, measurements=measurements)
 
     # The device as NetworkManager shows it.
@@ -248,7 +286,7 @@ class NetworkManager(Device):
         """Have it join, unless it is at it. Raises DeviceError."""
         self._failure = None
         state = self._state()
-        if _PREPARE <= state < _ACTIVATED:
+        if _PREPARE <= state < _ACTIVATED and not self._is_changed:
             return
         if state < _DISCONNECTED:
             raise self._error()
@@ -268,7 +306,10 @@ class NetworkManager(Device):
                 self._failure = (error.code, error.cause, error.detail)  # the health check says it, too
             raise
         asked_ms = self._clock.monotonic_ms()
-        while self._state() < _PREPARE and self._failure is None and self._clock.monotonic_ms() - asked_ms < _CALL_MS:
+        before = (self._state(),) if state == _ACTIVATED else ()
+        while (self._state() < _PREPARE or self._state() in before) and self._failure is None:
+            if self._clock.monotonic_ms() - asked_ms >= _CALL_MS:
+                break
             await self._clock.sleep_ms(_POLL_MS)  # until it is at it, or has failed already
 
     async def _profile(self) -> str:
@@ -278,14 +319,15 @@ class NetworkManager(Device):
             ssid = settings.get("802-11-wireless", {}).get("ssid")
             if ssid is None or bytes(ssid.value) != self._ssid.encode():
                 continue
-            if self._password and not self._is_kept:  # written once, for it is written to flash
+            differs = self._password or self._static is not None or _OUR_ADDRESSES in _user_data(settings)
+            if differs and not self._is_kept:  # written once, for it is written to flash
                 await self._call(path, _PROFILE, "Update", "a{sa{sv}}", [self._settings(settings)])
                 self._is_kept = True
             return str(path)
         return ""
 
     def _settings(self, settings: "dict[str, dict[str, Variant]]") -> "dict[str, dict[str, Variant]]":
-        """Those of a profile, with the network and the password that are configured."""
+        """Those of a profile, with the network, the password and the addresses that are configured."""
         settings.setdefault("connection", {"id": Variant("s", self._ssid), "type": Variant("s", "802-11-wireless")})
         settings.setdefault("802-11-wireless", {})["ssid"] = Variant("ay", self._ssid.encode())
         if self._password:
@@ -295,6 +337,20 @@ class NetworkManager(Device):
                 "key-mgmt": Variant("s", "sae" if only_wpa3 else "wpa-psk"),
                 "psk": Variant("s", self._password),
             }
+        if self._static is not None:
+            address, mask, gateway, dns = self._static
+            prefix = sum([bin(int(part)).count("1") for part in mask.split(".")])
+            settings["ipv4"] = {
+                "method": Variant("s", _METHOD_MANUAL),
+                "address-data": Variant("aa{sv}", [{"address": Variant("s", address), "prefix": Variant("u", prefix)}]),
+                "gateway": Variant("s", gateway),
+                "dns": Variant("au", list(struct.unpack("=I", socket.inet_aton(dns)))),
+            }
+            settings["user"] = {"data": Variant("a{ss}", _user_data(settings) | {_OUR_ADDRESSES: "1"})}
+        elif _OUR_ADDRESSES in _user_data(settings):  # those that an administrator has set stay
+            settings["ipv4"] = {"method": Variant("s", _METHOD_AUTO)}
+            left = {key: value for key, value in _user_data(settings).items() if key != _OUR_ADDRESSES}
+            settings["user"] = {"data": Variant("a{ss}", left)}
         return settings
 
     async def _look(self) -> None:
@@ -355,7 +411,7 @@ class NetworkManager(Device):
         if word in ("ServiceUnknown", "NameHasNoOwner", "NoReply"):
             return DeviceError(E_NOSERVICE, self.kind, "NetworkManager does not run", cause="service_down")
         if word in ("PermissionDenied", "AccessDenied", "NotAuthorized"):
-            detail = "polkit must allow network-control and settings.modify.system of NetworkManager to this user"
+            detail = "polkit must allow network-control, settings.modify.system and wifi.scan of NetworkManager to this user"
             return DeviceError(E_FAILURE, self.kind, detail, cause="no_permission")
         if word == "InvalidProperty" and "psk" in text:
             return DeviceError(E_FAILURE, self.kind, "the password is none that WPA can have", cause="wrong_password")
@@ -402,3 +458,8 @@ class NetworkManager(Device):
         self._owner = ""
         self._objects = {}
         self._failure = None
+
+
+def _user_data(settings: "dict[str, dict[str, Variant]]") -> "dict[str, str]":
+    data = settings.get("user", {}).get("data")
+    return {} if data is None else dict(data.value)

@@ -1,6 +1,5 @@
-"""Pages of the device menu: results for everybody, and what a technician can do."""
+"""Pages about the devices: results for everybody, and what a technician can do."""
 
-from firmware_agent import VERSION
 from firmware_agent.flows.dates import local_time
 from firmware_agent.screens.page import Page
 from firmware_agent.selftest.diagnosis import diagnose, diagnose_all
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from firmware_agent.terminal import Terminal
     from firmware_agent.texts import Texts
 
-ENTRIES = 8  # of a list on one page; the next key brings more
-KEY_MORE = "9"
 TREND_VALUES = 5  # of a measurement on a page
 PIN_PLACES = 8
 
@@ -78,30 +75,6 @@ def plan_text(texts: "Texts", plan: str) -> str:
 
 def time_text(texts: "Texts", settings: "Settings", wall_s: int) -> str:
     return local_time(wall_s, settings.utc_offset_min) if wall_s else texts.get("menu.no_time")
-
-
-def menu_page(texts: "Texts", terminal: "Terminal", settings: "Settings", run: "LastRun | None", may_sign_on: bool) -> Page:
-    lines = [texts.get("idle.terminal", terminal=terminal.identity.terminal), texts.get("menu.firmware", version=VERSION)]
-    if run is None:
-        lines.append(texts.get("menu.no_run"))
-    else:
-        lines.append(texts.get("menu.last", plan=plan_text(texts, run.plan)))
-        lines.append(texts.get("menu.at", time=time_text(texts, settings, run.at)))
-    choices = [("1", texts.get("menu.choice.1"))]
-    if may_sign_on:
-        choices.append(("2", texts.get("menu.choice.2")))
-    return Page("menu", texts.get("menu.title"), lines, choices, texts.get("hint.back"))
-
-
-def list_page(texts: "Texts", name: str, title: str, items: "list[str]", first: int) -> "tuple[Page, tuple[str, ...]]":
-    """A page of a numbered list, and the keys that mean something on it. items: 'left\\tright'; first: the first one shown."""
-    shown = items[first : first + ENTRIES]
-    lines = ["%d %s" % (number + 1, item) for number, item in enumerate(shown)]
-    keys = tuple([str(number + 1) for number in range(len(shown))])
-    choices = []
-    if len(items) > ENTRIES:
-        choices.append((KEY_MORE, texts.get("list.more")))
-    return Page(name, title, lines, choices, texts.get("hint.list")), keys
 
 
 def result_page(texts: "Texts", terminal: "Terminal", settings: "Settings", entry: Entry, number: int) -> Page:
@@ -168,10 +141,9 @@ def refused_page(texts: "Texts", refusal: str) -> Page:
     return Page("refused", texts.get("refused.title"), lines, choices, texts.get("hint.back"), "alert")
 
 
-def technician_page(texts: "Texts", who: "Technician", offered: "list[str]") -> Page:
-    """offered: keys of what this terminal can do now, of technician.choice.<key>."""
+def technician_page(texts: "Texts", who: "Technician", choices: "list[tuple[str, str]]") -> Page:
+    """choices: what this terminal can do now."""
     line = texts.get("technician.badge", who=who.name, number=who.number) if who.has_badge else texts.get("technician.pin")
-    choices = [(key, texts.get("technician.choice." + key)) for key in offered]
     return Page("technician", texts.get("technician.title"), [line], choices, texts.get("hint.choose"))
 
 
@@ -182,11 +154,6 @@ def export_page(texts: "Texts", written: str = "") -> Page:
         lines.append(texts.get("export.written", form=written))
     choices = [("1", texts.get("export.choice.1")), ("2", texts.get("export.choice.2"))]
     return Page("export", texts.get("export.title"), lines, choices, texts.get("hint.back"))
-
-
-def confirm_page(texts: "Texts") -> Page:
-    choices = [("1", texts.get("confirm.choice.1")), ("2", texts.get("confirm.choice.2"))]
-    return Page("confirm", texts.get("confirm.title"), [texts.get("confirm.text")], choices, texts.get("hint.choose"), "alert")
 
 
 def note_page(texts: "Texts", text: str, tone: str = "normal") -> Page:

@@ -1,0 +1,1 @@
+"""The way back, step by step."""
