@@ -68,7 +68,7 @@ def _device(kind: str, driver: "Any", section: "Section", clock: "Clock", storag
 
         values["uart"] = SerialPort(values.pop("device"), values.pop("baudrate"))
     if kind == "payment":  # it keeps what it has begun, and looks up its host by the network's device
-        values["storage"], values["network"] = storage, network
+        values["storage"], values["resolver"] = storage, network
     try:
         return driver(clock=clock, **values)
     except ValueError as error:

@@ -133,11 +133,11 @@ class Counter:
                 if key == "2":
                     from firmware_agent.flows.menu.training_flow import training_flow
 
-                    await training_flow(terminal, self._ui, self._settings, self._outdated)
+                    await training_flow(terminal, self._ui, self._settings, self._makes_way())
                 elif key == "3":
                     from firmware_agent.flows.menu.records_flow import show_summary
 
-                    await show_summary(terminal, self._ui, self._settings, self._outdated)
+                    await show_summary(terminal, self._ui, self._settings, self._makes_way())
                     self._restored = True
             elif terminal.hal.keypad is not None and probation.summary(terminal) is not None:
                 await self._probation_is_over()
@@ -180,8 +180,7 @@ class Counter:
         if key == KEY_CUSTOMER:
             from firmware_agent.flows.customer_pages import customer_flow
 
-            self._look()
-            await customer_flow(self._terminal, self._ui, self._settings, self._outdated)
+            await customer_flow(self._terminal, self._ui, self._settings, self._makes_way())
 
     async def _probation_is_over(self) -> None:
         counts = probation.summary(self._terminal)
@@ -264,8 +263,7 @@ class Counter:
         """It is loaded when somebody asks for it: a terminal at work has other use for its memory."""
         from firmware_agent.flows.menu.menu import Visit, menu
 
-        self._look()  # what changed while the key was on its way does not close the menu at once
-        await menu(Visit(self._terminal, self._ui, self._settings, self._subject, self._trial, self._outdated, self._desk))
+        await menu(Visit(self._terminal, self._ui, self._settings, self._subject, self._trial, self._makes_way(), self._desk))
 
     # A page is out of date when the state has changed since it was drawn; the idle page tells of the link, too.
 
@@ -292,6 +290,13 @@ class Counter:
 
     def _outdated(self) -> bool:
         return bool(self._asked_for) or self._seen != self._terminal.changes_seen
+
+    def _makes_way(self) -> "Callable[[], bool]":
+        """When whoever looks at something else meanwhile is in the way: the terminal stands otherwise, or a self-test is asked for.
+        What only its pages tell otherwise drives nobody out.
+        """
+        state = self._terminal.state
+        return lambda: bool(self._asked_for) or self._terminal.state is not state
 
     async def _ask_for_a_while(self, page: "Page") -> str:
         self._look()

@@ -41,7 +41,7 @@ _SALE_FIELDS: "Fields" = {3: "000000", 4: "%012d" % TEST_AMOUNT, 22: "000", 25: 
 
 
 class Iso8583Payment(Device):
-    """storage: enabled before it is used; resolver: what resolves host names, None where the runtime does; tpdu: as the acquirer gave it."""
+    """storage: enabled before use; resolver: what resolves host names, None where the runtime does; tpdu: as the acquirer gave it."""
 
     kind = CONTRACT.kind
     part = "iso8583_payment"

