@@ -20,7 +20,7 @@ demo: $(MARK_SIM) ## a whole recovery, told as it happens (RUNTIME=cpython, SCRE
 	$(BIN)/reinstate run $(SCENARIO) --runtime $(RUNTIME) --lang $(SCREENS)
 
 test: $(MARK_TEST) system-programs check ## style, types, and all tests on both runtimes, in random order
-	$(BIN)/python -m pytest -n 3 $(PYTEST_ARGUMENTS)
+	$(BIN)/python -m pytest -n 4 $(PYTEST_ARGUMENTS)
 
 check: $(MARK_TEST) ## style, types, and that generated files are current
 	$(BIN)/ruff check .

@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.needs("mosquitto"), pytest.mark.needs("micropython")]
 
 ACQUIRER = "acq1"
 THIS_YEAR, NOT_SET = 2026, 2000
-HEAP = "512k"
+HEAP = "1000k"  # as the whole terminal has in the simulation
 QUICK_MS = 5000  # for answers that do not come; 0: as in the field
 LIMIT_S = 120
 AT_ONCE = 4  # terminals that compute; those that wait for what does not come are not counted

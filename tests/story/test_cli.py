@@ -37,7 +37,7 @@ def test_json_is_one_document_and_nothing_else(short: Path, tmp_path: Path) -> N
     assert document["runtime"] == "cpython"
     assert document["final_state"] == "in_service"
     assert set(document["messages"]) == {"published", "verified", "refused"}
-    assert document["messages"]["verified"] >= 2
+    assert document["messages"]["verified"] >= 1  # the state, in time for the step that awaits it
     suite = ElementTree.parse(tmp_path / "out.xml").getroot()
     assert (suite.get("tests"), suite.get("failures")) == ("3", "0")
     (picture,) = (tmp_path / "screens").glob("*.png")
