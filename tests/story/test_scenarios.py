@@ -14,7 +14,7 @@ from host_sim.story import Outcome, Story
 from host_sim.terminal import RUNTIMES
 
 SCENARIOS = sorted((Path(__file__).parent.parent.parent / "scenarios").glob("*.yaml"))
-BOTH_RUNTIMES = ("hostile", "power", "technician", "violation")  # the others on what the boards are made for
+BOTH_RUNTIMES = ("hostile", "technician", "violation")  # the others on what the boards are made for
 RUNS = [(path, runtime) for path in SCENARIOS for runtime in RUNTIMES if runtime == "micropython" or path.stem in BOTH_RUNTIMES]
 
 ON_LINUX = ("hostile", "offline", "power", "printer_fault", "technician", "violation")  # what has not to do with a microcontroller
