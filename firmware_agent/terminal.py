@@ -45,7 +45,7 @@ KEY_SUPPOSED = "supposed"  # what the clock wakes with was only supposed
 _KEPT = {"report": KEY_REPORT, "summary": KEY_SUMMARY}  # kinds of messages of which the last stays
 
 STORAGE_AGAIN_MS = 15000  # while the store refuses, it is tried again so often
-SEQUENCES_A_SECOND = 4  # of an uncounted boot: more than a terminal has to say
+SEQUENCES_A_SECOND = 16  # of an uncounted boot: more than a terminal has to say, also in its first seconds; it begins anew after 36 days
 
 
 class Terminal:

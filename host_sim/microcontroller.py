@@ -157,7 +157,7 @@ class Microcontroller(DesktopTerminal):
                 for task in alive:
                     task.cancel()
                 await asyncio.wait(alive, timeout=CANCEL_AGAIN_S)
-        ended = [task.exception() for task in tasks if not task.cancelled()]  # asked for, so that none is told as forgotten
+            ended = [task.exception() for task in tasks if not task.cancelled()]  # asked for, so that none is told as forgotten
         if not self._restarting:
             if any(isinstance(error, Hang) for error in ended):
                 raise TerminalFailure("the program hangs, and there is no watchdog to end it")
