@@ -3,7 +3,8 @@
 import asyncio
 
 from firmware_agent import VERSION
-from firmware_agent.boot_guard import (
+from firmware_agent.application.review import watch as watch_review
+from firmware_agent.boot.boot_guard import (
     CAUSE_BOOT_LOOP,
     CAUSE_BROWNOUT,
     SETTLED_MS,
@@ -13,7 +14,7 @@ from firmware_agent.boot_guard import (
     STAGE_SETTLED,
     STAGE_WORK,
 )
-from firmware_agent.evidence import of_acceptance
+from firmware_agent.boot.rollback import Rollback
 from firmware_agent.flows.selftest_pages import degraded_page
 from firmware_agent.flows.ui import Ui
 from firmware_agent.identity.identity import KEY_FACTORY, KEY_IDENTITY, KEY_REPLACEMENT, Identity, IdentityError
@@ -27,13 +28,12 @@ from firmware_agent.messages.inbound import RESULT_GOOD, Judge, Verdict, is_fres
 from firmware_agent.messages.schema import down_topics
 from firmware_agent.messages.timekeeper import Timekeeper
 from firmware_agent.network_trial import NetworkTrial
-from firmware_agent.notices import watch
 from firmware_agent.orders import OrderError, effect_of
-from firmware_agent.probation import NETWORK, RESTART, Outages, note
-from firmware_agent.probation import watch as end_of_probation
-from firmware_agent.reminders import Reminders
-from firmware_agent.review import watch as watch_review
-from firmware_agent.rollback import Rollback
+from firmware_agent.prevention.notices import watch
+from firmware_agent.prevention.probation import NETWORK, RESTART, Outages, note
+from firmware_agent.prevention.probation import watch as end_of_probation
+from firmware_agent.prevention.reminders import Reminders
+from firmware_agent.records.evidence import of_acceptance
 from firmware_agent.selftest.diagnosis import diagnose_all
 from firmware_agent.selftest.engine import run_phases
 from firmware_agent.selftest.plans import DAILY, POWER_ON, plan_phases
@@ -58,11 +58,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from firmware_agent.boot_guard import BootGuard
+    from firmware_agent.boot.boot_guard import BootGuard
+    from firmware_agent.boot.safe_mode import SafeMode
     from firmware_agent.flows.activation_flow import ActivationDesk
     from firmware_agent.flows.counter import Counter
     from firmware_agent.links.link import Link, Message
-    from firmware_agent.safe_mode import SafeMode
     from firmware_agent.selftest.phases import Phase, Result
     from hal.clock import Clock
     from hal.hal import Hal
@@ -158,7 +158,7 @@ class Agent:
         self.terminal, self.counter = terminal, counter
         payments = None
         if self._hal.payment is not None and not guard.safe:
-            from firmware_agent.payments import Payments
+            from firmware_agent.payment.payments import Payments
 
             payments = Payments(terminal, settings)
             checks["payment.sign_in"], checks["payment.test"] = payments.check, payments.test
@@ -191,7 +191,7 @@ class Agent:
         one.
         """
         if self._guard.safe:
-            from firmware_agent.safe_mode import SafeMode
+            from firmware_agent.boot.safe_mode import SafeMode
 
             return SafeMode(self._hal, ui, self._guard, self._reset, self._log, terminal, checks)
         from firmware_agent.flows.counter import Counter
@@ -220,7 +220,7 @@ class Agent:
         guard.reached(STAGE_SETTLED)
 
     def _settle_update(self, terminal: Terminal) -> None:
-        from firmware_agent.update import settle  # only where programs come in slots
+        from firmware_agent.boot.update import settle  # only where programs come in slots
 
         try:
             settle(terminal)
@@ -303,7 +303,7 @@ class Agent:
         from firmware_agent.identity.replacement import RECEIPT_MS, forget
 
         if self._hal.payment is not None:
-            from firmware_agent.payments import settle
+            from firmware_agent.payment.payments import settle
 
             await settle(terminal)  # nobody could do it afterwards
         clock = self._hal.clock
@@ -320,7 +320,7 @@ class Agent:
         self._reset()
 
     async def _run_safe_without_memory(self) -> None:
-        from firmware_agent.safe_mode import SafeMode
+        from firmware_agent.boot.safe_mode import SafeMode
 
         ui = Ui(self._hal, load(DEFAULTS["language"]), self._log)
         self.counter = counter = SafeMode(self._hal, ui, self._guard, self._reset, self._log)

@@ -1,9 +1,9 @@
 """What the acquirer's messages do, once they are judged: what changes, in one write with the receipt, and what follows from it."""
 
+from firmware_agent.application.review import taken
 from firmware_agent.foreign_text import plain_text
 from firmware_agent.identity.registration import REGISTRATION, RegistrationError, ordered, renewed, writes
-from firmware_agent.notices import NoticeError, maintenance_changes, message_changes, notice_changes, withdrawn
-from firmware_agent.review import taken
+from firmware_agent.prevention.notices import NoticeError, maintenance_changes, message_changes, notice_changes, withdrawn
 from firmware_agent.selftest.plans import DAILY, PlanError, plan_phases
 from firmware_agent.state.machine import REVIEW_ANSWERS, Lifted, Registered, ReviewAnswered, Suspended
 from firmware_agent.state.reasons import ACTOR_HOST, Reason, ReasonKind, reason_kind

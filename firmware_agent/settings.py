@@ -4,16 +4,16 @@ the time zone, who is to be called about this terminal, and what the merchant te
 Each heals by itself: a bad value counts as not set.
 """
 
+from firmware_agent.boot.versions import is_version
 from firmware_agent.card_numbers import masked
 from firmware_agent.foreign_text import plain_text
-from firmware_agent.limits import SETTINGS as LIMITS
-from firmware_agent.limits import is_limit
 from firmware_agent.messages.cbor import CborError, decode, encode
-from firmware_agent.payment_host import SETTINGS as PAYMENT_HOST
-from firmware_agent.payment_host import is_merchant_number, may_be
+from firmware_agent.payment.limits import SETTINGS as LIMITS
+from firmware_agent.payment.limits import is_limit
+from firmware_agent.payment.payment_host import SETTINGS as PAYMENT_HOST
+from firmware_agent.payment.payment_host import is_merchant_number, may_be
 from firmware_agent.shop import MAX_CODE, MERCHANT, MERCHANT_KINDS, is_time, is_ways, promotion_of
 from firmware_agent.texts import LANGUAGES
-from firmware_agent.versions import is_version
 from hal.calendar import day_of
 from hal.network import is_numeric
 

@@ -2,8 +2,8 @@
 
 import sys
 
-from firmware_agent.boot_guard import BY_POWER, BY_RESET, BY_WATCHDOG, BootGuard
-from firmware_agent.slots import DATA_FOLDER
+from firmware_agent.boot.boot_guard import BY_POWER, BY_RESET, BY_WATCHDOG, BootGuard
+from firmware_agent.boot.slots import DATA_FOLDER
 from hal.files import Files
 from hal.platform import Platform
 

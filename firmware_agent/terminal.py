@@ -6,8 +6,7 @@ A store that refuses to be written changes no state; but it silences nobody: wha
 import os
 
 from firmware_agent import VERSION
-from firmware_agent.draft import forgotten
-from firmware_agent.evidence import Damage, Evidence, of_state
+from firmware_agent.application.draft import forgotten
 from firmware_agent.identity.certificate import issued_s
 from firmware_agent.messages.cbor import CborError, decode, encode
 from firmware_agent.messages.cose import key_id, sign
@@ -15,12 +14,13 @@ from firmware_agent.messages.events import Events
 from firmware_agent.messages.outbox import KEY_BOOT_COUNT, Outbox
 from firmware_agent.messages.refusals import Refusals
 from firmware_agent.messages.schema import LINK_ONLINE, topic
-from firmware_agent.notices import PREFIX as NOTICES
-from firmware_agent.notices import Notices
-from firmware_agent.prompts import Prompts
+from firmware_agent.prevention.notices import PREFIX as NOTICES
+from firmware_agent.prevention.notices import Notices
+from firmware_agent.records.evidence import Damage, Evidence, of_state
+from firmware_agent.records.prompts import Prompts
+from firmware_agent.records.suspension import KEY_SUSPENSION, Suspension, is_back
 from firmware_agent.state.machine import FUNCTION_TESTS, SEND_APPLICATION, SEND_STATE, Booted, State, reduce
 from firmware_agent.store import StoreError
-from firmware_agent.suspension import KEY_SUSPENSION, Suspension, is_back
 from hal.clock import TRUST_NONE, TRUST_SET
 
 TYPE_CHECKING = False
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from firmware_agent.identity.identity import Identity
     from firmware_agent.messages.schema import Claims
-    from firmware_agent.reminders import Reminder
+    from firmware_agent.prevention.reminders import Reminder
     from firmware_agent.state.machine import Event
     from firmware_agent.store import Store
     from hal.clock import Clock
@@ -260,7 +260,7 @@ class Terminal:
     def watch_suspension(self) -> None:
         """To be called often. Tell, once, what a suspension was that is over. Raises StoreError: it is told later."""
         if self.suspension.is_open and is_back(self.state):
-            from firmware_agent.summary import summary_body  # seldom needed
+            from firmware_agent.records.summary import summary_body  # seldom needed
 
             told = self.suspension.told()
             self.apply([], [("summary", summary_body(self))], [(KEY_SUSPENSION, told.encoded())])

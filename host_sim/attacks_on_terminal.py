@@ -17,13 +17,13 @@ from hashlib import sha256, sha512
 from pathlib import Path
 from typing import Any
 
+from firmware_agent.boot.rollback import KEY_COUNT
 from firmware_agent.identity.trust import proof_digest
 from firmware_agent.messages.cbor import decode, encode
 from firmware_agent.messages.cose import ALG_ES256, ALG_ESP256, MAX_LENGTH, CoseError, parse
 from firmware_agent.messages.outbox import PREFIX
 from firmware_agent.messages.schema import CLAIM_MESSAGE, DOWN, KINDS, UP, Claims, kind_named, topic
-from firmware_agent.notices import MAX_NOTICES
-from firmware_agent.rollback import KEY_COUNT
+from firmware_agent.prevention.notices import MAX_NOTICES
 from firmware_agent.store import Store
 from firmware_agent.terminal import KEY_HIGHEST, KEY_WALL
 from hal.drivers.file_storage import FileStorage

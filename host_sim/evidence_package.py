@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from firmware_agent.console_export import BEGINS, ENDS, EVIDENCE, LINE
-from firmware_agent.evidence import BROKEN, FIRST_HEAD, Entry, Walk
-from firmware_agent.evidence_package import HEADING
 from firmware_agent.messages.cbor import CborError, decode
+from firmware_agent.records.console_export import BEGINS, ENDS, EVIDENCE, LINE
+from firmware_agent.records.evidence import BROKEN, FIRST_HEAD, Entry, Walk
+from firmware_agent.records.evidence_package import HEADING
 from host_sim.verify import (
     MAX_FILE_BYTES,
     Finding,

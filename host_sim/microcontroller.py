@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firmware_agent import start
+from firmware_agent.boot.slots import DATA_FOLDER, SLOTS, Slots
 from firmware_agent.links.mqtt_paho import MqttPahoLink
-from firmware_agent.slots import DATA_FOLDER, SLOTS, Slots
 from hal.files import Files
 from hal.hal import Hal
 from hal.platform import Platform

@@ -22,8 +22,8 @@ from pathlib import Path
 
 import yaml
 
-from firmware_agent.console_export import AUDIT, EVIDENCE, SUMMARY
 from firmware_agent.messages.schema import NOTICES
+from firmware_agent.records.console_export import AUDIT, EVIDENCE, SUMMARY
 from firmware_agent.selftest.phases import OUTCOMES
 from firmware_agent.selftest.plans import DEVICE, PLANS, phase_ids
 from firmware_agent.state.machine import FUNCTION_TESTS, MODES, REVIEW_ANSWERS

@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 from xml.etree import ElementTree
 
-from firmware_agent.console_export import EVIDENCE
+from firmware_agent.application.review import DECISIONS
 from firmware_agent.flows.entry import NEXT_MS
 from firmware_agent.flows.entry import TEXT as KEYS_OF_TEXT
 from firmware_agent.flows.menu.device_flow import EXPORT_BEGINS, EXPORT_ENDS
@@ -23,8 +23,8 @@ from firmware_agent.identity.activation import check_digit
 from firmware_agent.links.link import LinkSettings, Tls
 from firmware_agent.links.mqtt_paho import MqttPahoLink
 from firmware_agent.messages.schema import topic
-from firmware_agent.reminders import DAY_S
-from firmware_agent.review import DECISIONS
+from firmware_agent.prevention.reminders import DAY_S
+from firmware_agent.records.console_export import EVIDENCE
 from firmware_agent.screens.font import Font
 from firmware_agent.selftest.firmware_image import MANIFEST_NAME
 from firmware_agent.selftest.report import from_list

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from firmware_agent import VERSION
+from firmware_agent.boot.versions import is_version
 from firmware_agent.identity.enrolment import MOST_BYTES, EnrolmentError
 from firmware_agent.messages.schema import LINK_LOST
 from firmware_agent.orders import ACTIONS
 from firmware_agent.selftest.firmware_image import MANIFEST_NAME
-from firmware_agent.versions import is_version
 from host_sim.acquirer.acquirer import Acquirer, ended, summary
 from host_sim.acquirer.office import LOOK_S, Office, OfficeError, order, order_fields
 from host_sim.boards import board_folders

@@ -23,12 +23,12 @@ from firmware_agent.messages.inbound import REFUSALS, RESULT_GOOD  # noqa: E402
 from firmware_agent.messages.outbox import PROMPT  # noqa: E402
 from firmware_agent.messages.refusals import RECEIPT_MS, RECEIPTS  # noqa: E402
 from firmware_agent.orders import ACTIONS  # noqa: E402
+from firmware_agent.records.timeline import MOMENTS  # noqa: E402
 from firmware_agent.selftest.diagnosis import CAUSES  # noqa: E402
 from firmware_agent.selftest.phases import OUTCOMES  # noqa: E402
 from firmware_agent.selftest.plans import phase_ids  # noqa: E402
 from firmware_agent.selftest.report import MAX_DETAIL  # noqa: E402
 from firmware_agent.state.reasons import ACTOR_HOST, ACTOR_POI, ACTORS, REASON_KINDS  # noqa: E402
-from firmware_agent.timeline import MOMENTS  # noqa: E402
 from hal.drivers.p256 import P256  # noqa: E402
 
 DOCUMENT = ROOT / "docs" / "wire-format.md"

@@ -19,19 +19,22 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from firmware_agent.audit_report import COUNTED, SIGNED_ON  # noqa: E402
+from firmware_agent.application.materials import MATERIALS  # noqa: E402
+from firmware_agent.application.review import DECISIONS  # noqa: E402
+from firmware_agent.boot.update import REFUSALS as UPDATE_REFUSALS  # noqa: E402
 from firmware_agent.flows.menu.network_pages import LAYERS  # noqa: E402
 from firmware_agent.flows.recovery.application_flow import STATEMENTS  # noqa: E402
 from firmware_agent.flows.reminder_pages import AT_DEVICES  # noqa: E402
 from firmware_agent.identity.activation import FAILURES  # noqa: E402
 from firmware_agent.identity.activation import REFUSALS as ACTIVATION_REFUSALS  # noqa: E402
 from firmware_agent.identity.technician import REFUSALS, WAIT, WRONG_PIN  # noqa: E402
-from firmware_agent.limits import NAMES as LIMITS  # noqa: E402
-from firmware_agent.materials import MATERIALS  # noqa: E402
 from firmware_agent.messages.schema import NOTICES  # noqa: E402
-from firmware_agent.probation import ANOMALIES  # noqa: E402
-from firmware_agent.reminders import CERTIFICATE, FIRMWARE, MAINTENANCE, PAPERS  # noqa: E402
-from firmware_agent.review import DECISIONS  # noqa: E402
+from firmware_agent.payment.limits import NAMES as LIMITS  # noqa: E402
+from firmware_agent.prevention.probation import ANOMALIES  # noqa: E402
+from firmware_agent.prevention.reminders import CERTIFICATE, FIRMWARE, MAINTENANCE, PAPERS  # noqa: E402
+from firmware_agent.prevention.training import OPERATIONS  # noqa: E402
+from firmware_agent.records.audit_report import COUNTED, SIGNED_ON  # noqa: E402
+from firmware_agent.records.timeline import MOMENTS  # noqa: E402
 from firmware_agent.screens.font import Font  # noqa: E402
 from firmware_agent.screens.page import Page  # noqa: E402
 from firmware_agent.screens.page_view import MARGIN_PX, lay_out  # noqa: E402
@@ -50,9 +53,6 @@ from firmware_agent.state.machine import (  # noqa: E402
 from firmware_agent.state.reasons import REASON_KINDS  # noqa: E402
 from firmware_agent.store import FULL, NOT_WRITABLE  # noqa: E402
 from firmware_agent.texts import LANGUAGES, Texts, load  # noqa: E402
-from firmware_agent.timeline import MOMENTS  # noqa: E402
-from firmware_agent.training import OPERATIONS  # noqa: E402
-from firmware_agent.update import REFUSALS as UPDATE_REFUSALS  # noqa: E402
 from hal.hal import KINDS  # noqa: E402
 from tools.sample_pages import fullest_pages, usual_pages, windows_of  # noqa: E402
 from tools.sample_terminal import Scene, WholeFont, boards_with_display  # noqa: E402

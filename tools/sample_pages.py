@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from firmware_agent.boot_guard import CAUSE_BOOT_LOOP, CAUSE_BROWNOUT
-from firmware_agent.draft import MATERIALS, SENTENCES, Draft
+from firmware_agent.application.draft import MATERIALS, SENTENCES, Draft
+from firmware_agent.application.review import DECISIONS, Answer
+from firmware_agent.boot.boot_guard import CAUSE_BOOT_LOOP, CAUSE_BROWNOUT
+from firmware_agent.boot.update import REFUSALS as UPDATE_REFUSALS
 from firmware_agent.flows import (
     activation_flow,
     customer_pages,
@@ -36,9 +38,9 @@ from firmware_agent.identity.activation import REFUSALS as ACTIVATION_REFUSALS
 from firmware_agent.identity.technician import REFUSALS, WAIT, WRONG_PIN, Technician
 from firmware_agent.links.link import CAUSE_DATE
 from firmware_agent.messages.cbor import encode
-from firmware_agent.notices import ABOUT_MAINTENANCE, ABOUT_MESSAGE, BY_NOTICE, BY_ORDER, MAX_NOTICES, Notice
-from firmware_agent.reminders import CERTIFICATE, DEVICE, FIRMWARE, MAINTENANCE, PAPERS, Reminder
-from firmware_agent.review import DECISIONS, Answer
+from firmware_agent.prevention.notices import ABOUT_MAINTENANCE, ABOUT_MESSAGE, BY_NOTICE, BY_ORDER, MAX_NOTICES, Notice
+from firmware_agent.prevention.reminders import CERTIFICATE, DEVICE, FIRMWARE, MAINTENANCE, PAPERS, Reminder
+from firmware_agent.prevention.training import Progress
 from firmware_agent.screens.font import Font
 from firmware_agent.screens.page import Page
 from firmware_agent.screens.page_view import lay_out
@@ -72,8 +74,6 @@ from firmware_agent.state.machine import (
 from firmware_agent.state.reasons import ACTOR_HOST, REASON_KINDS, Reason
 from firmware_agent.store import NOT_WRITABLE
 from firmware_agent.terminal import Terminal, function_tests
-from firmware_agent.training import Progress
-from firmware_agent.update import REFUSALS as UPDATE_REFUSALS
 from hal.hal import KINDS
 from hal.payment import Unfinished
 from tools.sample_terminal import LONG, NOW_S, SINCE_S, UNTIL_S, USUAL, Sample, Scene, WholeFont, walked

@@ -3,7 +3,7 @@
 import machine  # type: ignore[import-not-found]
 import network  # type: ignore[import-not-found]
 
-from firmware_agent.slots import program
+from firmware_agent.boot.slots import program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

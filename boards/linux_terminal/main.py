@@ -17,7 +17,7 @@ from boards.linux_terminal.configuration import ConfigurationError, load
 from boards.linux_terminal.desk import Desk, DeskError, NobodyThere, ask
 from boards.linux_terminal.process import InUse, Process, Restart, boot_id, sole_use
 from boards.linux_terminal.service import Log, Manager
-from firmware_agent.boot_guard import BootGuard
+from firmware_agent.boot.boot_guard import BootGuard
 from firmware_agent.start import place_of, program_root, start
 from hal.drivers.linux.linux_clock import sleep_ms
 from hal.errors import CH_EXTERNAL, CH_INTERACTIVE, CH_INTERNAL, DeviceError
@@ -302,7 +302,7 @@ def _chosen(hal: "Hal", question: "Question") -> "tuple[str, list[Phase]]":
 async def _test_by_agent(agent_there: "Callable[[], Any]", hal: "Hal", question: "Question") -> "LastRun":
     """Have the agent run a plan, and give what it came to. Raises PlanError; DeskError where the agent tests nothing by order."""
     from firmware_agent.agent import Degraded
-    from firmware_agent.safe_mode import SafeMode
+    from firmware_agent.boot.safe_mode import SafeMode
     from firmware_agent.selftest.export import last_run
     from firmware_agent.selftest.plans import PlanError, plan_phases
 

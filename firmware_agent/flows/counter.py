@@ -2,7 +2,7 @@
 
 import asyncio
 
-from firmware_agent import probation
+from firmware_agent.application.review import unseen_answer
 from firmware_agent.flows.recovery.function_test_flow import function_test_flow, tests_due_page
 from firmware_agent.flows.selftest_flow import selftest_flow, subject_at
 from firmware_agent.flows.status_pages import (
@@ -16,8 +16,8 @@ from firmware_agent.flows.status_pages import (
     suspended_page,
     with_customer,
 )
-from firmware_agent.notices import confirm
-from firmware_agent.review import unseen_answer
+from firmware_agent.prevention import probation
+from firmware_agent.prevention.notices import confirm
 from firmware_agent.selftest.plans import POWER_ON
 from firmware_agent.selftest.run import interrupted_plans
 from firmware_agent.shop import promotion_until
@@ -28,13 +28,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from firmware_agent.application.review import Answer
     from firmware_agent.flows.activation_flow import ActivationDesk
     from firmware_agent.flows.recovery.recovery_flow import Recovery
     from firmware_agent.flows.selftest_flow import Checks
     from firmware_agent.flows.ui import Ui
     from firmware_agent.network_trial import NetworkTrial
-    from firmware_agent.notices import Notice
-    from firmware_agent.review import Answer
+    from firmware_agent.prevention.notices import Notice
     from firmware_agent.screens.page import Page
     from firmware_agent.selftest.phases import Phase
     from firmware_agent.settings import Settings

@@ -3,13 +3,13 @@
 from firmware_agent.flows.dates import local_time
 from firmware_agent.flows.status_pages import maintenance_lines
 from firmware_agent.messages.schema import NOTICES
-from firmware_agent.notices import ABOUT_MESSAGE
+from firmware_agent.prevention.notices import ABOUT_MESSAGE
 from firmware_agent.screens.page import TONE_ALERT, TONE_NORMAL, Page
 from hal.errors import DeviceError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from firmware_agent.notices import Notice
+    from firmware_agent.prevention.notices import Notice
     from firmware_agent.settings import Settings
     from firmware_agent.terminal import Terminal
     from firmware_agent.texts import Texts

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from firmware_agent.flows.ui import Ui
+    from firmware_agent.prevention.training import Progress
     from firmware_agent.texts import Texts
-    from firmware_agent.training import Progress
 
 MAX_AMOUNT_DIGITS = 7
 

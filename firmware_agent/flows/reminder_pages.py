@@ -1,13 +1,13 @@
 """The page of a reminder: what ends when, what to do about it, and whom to call."""
 
 from firmware_agent import VERSION
-from firmware_agent.reminders import DEVICE, FIRMWARE, MAINTENANCE, confirm, maintained
+from firmware_agent.prevention.reminders import DEVICE, FIRMWARE, MAINTENANCE, confirm, maintained
 from firmware_agent.screens.page import TONE_ALERT, TONE_NORMAL, Page
 from hal.calendar import date_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from firmware_agent.reminders import Reminder
+    from firmware_agent.prevention.reminders import Reminder
     from firmware_agent.settings import Settings
     from firmware_agent.terminal import Terminal
     from firmware_agent.texts import Texts

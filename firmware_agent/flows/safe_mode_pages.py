@@ -1,12 +1,12 @@
 """The page of the safe mode: what happened, and what to do next."""
 
-from firmware_agent.boot_guard import CAUSE_BROWNOUT
+from firmware_agent.boot.boot_guard import CAUSE_BROWNOUT
 from firmware_agent.screens.page import Page
 from firmware_agent.selftest.phases import PASS, SKIP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from firmware_agent.boot_guard import BootGuard
+    from firmware_agent.boot.boot_guard import BootGuard
     from firmware_agent.selftest.phases import Result
     from firmware_agent.texts import Texts
 

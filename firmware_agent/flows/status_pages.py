@@ -2,10 +2,10 @@
 
 from firmware_agent.flows.customer_pages import promotion_lines
 from firmware_agent.flows.dates import DAY_S, local_time
-from firmware_agent.limits import warnings_now
 from firmware_agent.links.link import CAUSE_DATE
-from firmware_agent.notices import HOUR_S
-from firmware_agent.probation import ANOMALIES
+from firmware_agent.payment.limits import warnings_now
+from firmware_agent.prevention.notices import HOUR_S
+from firmware_agent.prevention.probation import ANOMALIES
 from firmware_agent.screens.page import Page
 from firmware_agent.state.machine import PROBATION
 from firmware_agent.state.reasons import ACTOR_HOST

@@ -5,12 +5,12 @@ the order is kept with its receipt (LEAVING); everything but what the factory an
 empty, too (GONE).
 """
 
+from firmware_agent.boot.rollback import KEY_COUNT, KEY_SET_BACK
 from firmware_agent.identity.identity import KEY_FACTORY, KEY_REPLACEMENT
 from firmware_agent.identity.registration import SLOTS
 from firmware_agent.messages.cbor import CborError, decode, encode
 from firmware_agent.messages.cose import key_id
 from firmware_agent.messages.outbox import KEY_BOOT_COUNT
-from firmware_agent.rollback import KEY_COUNT, KEY_SET_BACK
 from firmware_agent.settings import NETWORK, PREFIX
 
 TYPE_CHECKING = False

@@ -9,9 +9,9 @@ import gc
 from hashlib import sha256
 
 from firmware_agent import VERSION
+from firmware_agent.boot.slots import SLOTS
 from firmware_agent.messages.cbor import CborError, decode, encode
 from firmware_agent.messages.cose import CoseError, key_id, parse, verify
-from firmware_agent.slots import SLOTS
 from hal.device import HEALTH_FAIL, HEALTH_NOT_RUN, HEALTH_SUCCESS, Health
 from hal.errors import E_FAILURE, E_NOEXIST
 

@@ -5,7 +5,8 @@ at its end what it means for the terminal's state, with the report, in one write
 from firmware_agent import VERSION
 from firmware_agent.links.access import join
 from firmware_agent.messages.cbor import CborError, decode, encode
-from firmware_agent.probation import SELF_TEST, details_of, noted
+from firmware_agent.payment.suspicion import COMPONENT as PAYMENT
+from firmware_agent.prevention.probation import SELF_TEST, details_of, noted
 from firmware_agent.selftest.diagnosis import BUS, diagnose, diagnose_all
 from firmware_agent.selftest.engine import run_phases
 from firmware_agent.selftest.phases import ABORTED, OUTCOMES, PASS, Result
@@ -14,7 +15,6 @@ from firmware_agent.selftest.report import to_list
 from firmware_agent.selftest.trends import follow
 from firmware_agent.state.machine import FaultCleared, FunctionTestPassed, Suspended
 from firmware_agent.state.reasons import ACTOR_POI, Reason
-from firmware_agent.suspicion import COMPONENT as PAYMENT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

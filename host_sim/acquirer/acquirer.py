@@ -25,9 +25,9 @@ from firmware_agent.links.link import LinkError, Message
 from firmware_agent.messages.cbor import encode
 from firmware_agent.messages.cose import key_id, parse, sign
 from firmware_agent.messages.schema import KINDS, UP, Claims, kind_named, topic
+from firmware_agent.records.timeline import MOMENTS, ROLES
 from firmware_agent.state.machine import LEVEL_APPEAL, LEVEL_SUPERIOR, REVIEW_APPROVED
 from firmware_agent.state.reasons import REASON_KINDS
-from firmware_agent.timeline import MOMENTS, ROLES
 from hal.drivers.software_key import SoftwareKey
 from hal.errors import E_NOEXIST, DeviceError
 from host_sim.acquirer.account import Account, Accounts

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from firmware_agent.applicant import NAME, STATEMENT, TELEPHONE
+from firmware_agent.application.applicant import NAME, STATEMENT, TELEPHONE
 from firmware_agent.messages.cbor import CborError, decode, encode
 
 FORM = 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware_agent.update import UpdateError, judged
+from firmware_agent.boot.update import UpdateError, judged
 from hal.drivers.linux.linux_clock import LinuxClock
 from hal.files import Files
 from host_sim.acquirer.equipment import software_element

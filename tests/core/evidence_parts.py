@@ -2,7 +2,7 @@
 
 from hashlib import sha256
 
-from firmware_agent.evidence import FIRST_HEAD, PREFIX, Evidence, entries, walked
+from firmware_agent.records.evidence import FIRST_HEAD, PREFIX, Evidence, entries, walked
 from firmware_agent.store import Store
 from tests.core.parts import NOW_S
 

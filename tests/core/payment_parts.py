@@ -1,6 +1,6 @@
 """A payment application whose host answers as it is told to, on a terminal in service."""
 
-from firmware_agent.payments import Payments
+from firmware_agent.payment.payments import Payments
 from firmware_agent.settings import Settings
 from firmware_agent.state.machine import FUNCTION_TESTS, FunctionTestPassed
 from hal.device import Device

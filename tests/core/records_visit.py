@@ -1,7 +1,7 @@
 """A person at the records: presses these keys, one after the other, and then leaves each page."""
 
-from firmware_agent.console_export import BEGINS, ENDS, LINE
 from firmware_agent.flows.menu.records_flow import records_flow
+from firmware_agent.records.console_export import BEGINS, ENDS, LINE
 from firmware_agent.settings import Settings
 from tests.core.parts import Time
 from tests.core.records_parts import Shop, Words

@@ -1,8 +1,8 @@
 """The application at the counter: a form from lists, read through, sealed and sent; after a refusal the appeal, level by level."""
 
 from firmware_agent import draft
-from firmware_agent.applicant import NAME, STATEMENT, TELEPHONE
-from firmware_agent.draft import LEVEL, MATERIALS, SENTENCES, WORDS, Draft
+from firmware_agent.application.applicant import NAME, STATEMENT, TELEPHONE
+from firmware_agent.application.draft import LEVEL, MATERIALS, SENTENCES, WORDS, Draft
 from firmware_agent.flows.recovery import application_flow
 from firmware_agent.flows.recovery.application_flow import STATEMENTS
 from firmware_agent.flows.recovery.recovery_flow import ENTRY_MS

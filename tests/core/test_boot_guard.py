@@ -1,6 +1,6 @@
 """The boot guard: which starts count as failed, when safe mode comes and goes, and a file that no power cut spoils."""
 
-from firmware_agent.boot_guard import (
+from firmware_agent.boot.boot_guard import (
     BY_POWER,
     BY_RESET,
     BY_WATCHDOG,

@@ -2,7 +2,8 @@
 
 from hashlib import sha256
 
-from firmware_agent.evidence import (
+from firmware_agent.messages.cbor import decode, encode
+from firmware_agent.records.evidence import (
     ALTERED,
     FIRST_HEAD,
     KEY_ANCHOR,
@@ -15,7 +16,6 @@ from firmware_agent.evidence import (
     Evidence,
     walked,
 )
-from firmware_agent.messages.cbor import decode, encode
 from firmware_agent.store import StoreError
 from tests.core.evidence_parts import NONE, damage, enter, facts, filled, heads, key, opened
 from tests.core.parts import NOW_S, Flash, PowerCut

@@ -2,7 +2,9 @@
 
 import asyncio
 
-from firmware_agent.evidence import (
+from firmware_agent.messages.schema import Claims, kind_named
+from firmware_agent.orders import OrderError, effect_of
+from firmware_agent.records.evidence import (
     AUDIT_ENTRIES,
     AUDIT_MS,
     BROKEN,
@@ -18,8 +20,6 @@ from firmware_agent.evidence import (
     of_acceptance,
     walked,
 )
-from firmware_agent.messages.schema import Claims, kind_named
-from firmware_agent.orders import OrderError, effect_of
 from firmware_agent.selftest.checks import check_storage
 from firmware_agent.selftest.subject import Subject
 from firmware_agent.state.machine import IN_SERVICE, SUSPENDED, Lifted, Suspended

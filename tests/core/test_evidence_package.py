@@ -4,11 +4,11 @@ import asyncio
 import binascii
 from hashlib import sha256
 
-from firmware_agent.evidence import MAX_ENTRIES, PREFIX, RETIRED, entries
-from firmware_agent.evidence_package import HEADING, package
 from firmware_agent.messages.cbor import decode
 from firmware_agent.messages.cose import parse
 from firmware_agent.messages.schema import Claims
+from firmware_agent.records.evidence import MAX_ENTRIES, PREFIX, RETIRED, entries
+from firmware_agent.records.evidence_package import HEADING, package
 from tests.core.selftest_parts import serving_flash
 from tests.core.terminal_parts import boot
 

@@ -3,11 +3,11 @@
 import asyncio
 
 from firmware_agent.agent import Agent
+from firmware_agent.boot.rollback import Rollback
 from firmware_agent.messages.cbor import encode
 from firmware_agent.messages.cose import key_id, sign
 from firmware_agent.messages.outbox import SEQUENCES, UNCOUNTED
 from firmware_agent.messages.schema import Claims, kind_named, topic
-from firmware_agent.rollback import Rollback
 from firmware_agent.selftest.phases import PASS
 from firmware_agent.selftest.plans import DAILY
 from firmware_agent.selftest.report import from_list

@@ -1,7 +1,7 @@
 """The acquirer's limits and how near the day's totals are; and what settings of the payment host may be."""
 
-from firmware_agent.limits import is_limit, limits_of, warnings
-from firmware_agent.payment_host import address_of, is_merchant_number, may_be
+from firmware_agent.payment.limits import is_limit, limits_of, warnings
+from firmware_agent.payment.payment_host import address_of, is_merchant_number, may_be
 from firmware_agent.settings import SettingError, Settings
 from firmware_agent.store import Store
 from hal.payment import Totals

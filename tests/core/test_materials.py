@@ -1,6 +1,6 @@
 """Which materials are asked for: the table of the field, and what follows from several reasons at once."""
 
-from firmware_agent.materials import AUTOMATIC, IF_ANY, REPORTS, REQUIRED, asks_for_replacement, at_hand, missing, needed
+from firmware_agent.application.materials import AUTOMATIC, IF_ANY, REPORTS, REQUIRED, asks_for_replacement, at_hand, missing, needed
 from firmware_agent.state.reasons import ACTOR_HOST, ACTOR_POI, REASON_KINDS, Reason
 
 # The table of domain.md: material, for an individual, for a merchant, reasons.

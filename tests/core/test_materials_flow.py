@@ -1,6 +1,6 @@
 """The materials at the counter: ticked by their numbers, kept over power cuts, handed out as a list, and missing ones named."""
 
-from firmware_agent.draft import MATERIALS, PREFIX, Draft
+from firmware_agent.application.draft import MATERIALS, PREFIX, Draft
 from firmware_agent.state.machine import FaultCleared, Lifted, RecoveryStarted, StepDone, Suspended
 from firmware_agent.state.reasons import ACTOR_HOST, ACTOR_POI, Reason
 from tests.core.person import Slips
@@ -40,7 +40,7 @@ def test_who_goes_on_without_a_material_is_told_which_one_and_the_log_has_it():
     assert lacking[0].lines[0] == "materials.missing material.3list.andmaterial.7"
     assert lacking[1].lines[0] == "materials.missing material.7"
     assert shop.state.step == "application"
-    from firmware_agent.evidence import entries
+    from firmware_agent.records.evidence import entries
 
     facts = [fact for entry in entries(shop.terminal.store) for fact in entry.facts]
     assert ["materials", [1, 2, 3], [7]] in facts

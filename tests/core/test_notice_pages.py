@@ -3,7 +3,7 @@
 from firmware_agent.flows.notice_pages import notice_page
 from firmware_agent.flows.status_pages import countdown, idle_page
 from firmware_agent.messages.schema import NOTICES
-from firmware_agent.notices import BY_NOTICE, BY_ORDER, DAY_S, HOUR_S, PREFIX, Notice
+from firmware_agent.prevention.notices import BY_NOTICE, BY_ORDER, DAY_S, HOUR_S, PREFIX, Notice
 from firmware_agent.settings import Settings
 from firmware_agent.texts import LANGUAGES, load
 from hal.clock import TRUST_FLOOR, TRUST_SET

@@ -3,7 +3,7 @@
 from firmware_agent.foreign_text import plain_text
 from firmware_agent.messages.cbor import encode
 from firmware_agent.messages.schema import Claims, kind_named
-from firmware_agent.notices import (
+from firmware_agent.prevention.notices import (
     DAY_S,
     HOUR_S,
     MAX_NOTICES,

@@ -6,8 +6,8 @@ from firmware_agent.identity.technician import KEY_PIN, KEY_TRIES, sign_on_by_pi
 from firmware_agent.messages.cbor import encode
 from firmware_agent.messages.inbound import REFUSALS
 from firmware_agent.messages.schema import Claims, kind_named
-from firmware_agent.notices import HOUR_S, MAX_NOTICES, watch
 from firmware_agent.orders import ACTIONS, OrderError, effect_of
+from firmware_agent.prevention.notices import HOUR_S, MAX_NOTICES, watch
 from firmware_agent.settings import Settings
 from firmware_agent.state.machine import (
     COMMISSIONING,

@@ -1,11 +1,11 @@
 """What the agent does with the payment application: signs in, suspends by what the host says and lifts it, settles, watches limits."""
 
+from firmware_agent.payment.suspicion import DAY_MS
 from firmware_agent.selftest.plans import phase_named
 from firmware_agent.selftest.run import self_test
 from firmware_agent.selftest.subject import Subject
 from firmware_agent.state.machine import COMMISSIONING, IN_SERVICE, STEP_LIFT, SUSPENDED, Suspended
 from firmware_agent.state.reasons import ACTOR_HOST, Reason
-from firmware_agent.suspicion import DAY_MS
 from hal.device import HEALTH_FAIL, HEALTH_NOT_RUN, HEALTH_SUCCESS
 from hal.payment import ECHO, REVERSAL, SALE, SIGN_IN, Answer, Totals
 from tests.core.payment_parts import Shop, silent

@@ -2,7 +2,7 @@
 
 from firmware_agent.messages.cbor import decode, encode
 from firmware_agent.messages.events import PREFIX as EVENTS
-from firmware_agent.probation import (
+from firmware_agent.prevention.probation import (
     KEY_COUNTS,
     KEY_OVER,
     NETWORK,

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from firmware_agent.evidence import BROKEN, PREFIX
 from firmware_agent.flows.ui import Ui
-from firmware_agent.prompts import ANSWERED, MOST, SHOWN, WAIT_MS, Prompts
+from firmware_agent.records.evidence import BROKEN, PREFIX
+from firmware_agent.records.prompts import ANSWERED, MOST, SHOWN, WAIT_MS, Prompts
 from firmware_agent.screens.page import Page
 from firmware_agent.state.machine import RecoveryPaused, RecoveryStarted, Suspended
 from firmware_agent.state.reasons import ACTOR_HOST, Reason

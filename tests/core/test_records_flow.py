@@ -1,9 +1,9 @@
 """The records as a person reads and exports them: for everybody, page by page, on terminals with few parts, too."""
 
-from firmware_agent.console_export import AUDIT, EVIDENCE, SUMMARY
-from firmware_agent.evidence import entries
-from firmware_agent.evidence_package import HEADING
 from firmware_agent.flows.menu.records_flow import LINES, show_summary
+from firmware_agent.records.console_export import AUDIT, EVIDENCE, SUMMARY
+from firmware_agent.records.evidence import entries
+from firmware_agent.records.evidence_package import HEADING
 from tests.core.records_visit import exported, never, suspended, visited
 
 

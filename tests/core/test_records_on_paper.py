@@ -2,13 +2,13 @@
 
 import asyncio
 
-from firmware_agent.console_export import AUDIT
 from firmware_agent.messages.cbor import decode
 from firmware_agent.messages.cose import parse
 from firmware_agent.messages.schema import Claims
 from firmware_agent.messages.signed_text import decode_text, encode_text
+from firmware_agent.records.console_export import AUDIT
+from firmware_agent.records.summary import summary_now
 from firmware_agent.screens.qr import QrCode  # before a small heap is full of other modules
-from firmware_agent.summary import summary_now
 from tests.core.records_visit import exported, visited
 
 

@@ -1,11 +1,11 @@
 """What is kept, line by line for a person: the summary, the operation log, the audit."""
 
-from firmware_agent.audit_report import AuditReport
-from firmware_agent.evidence import BROKEN, PREFIX, UNKEPT
 from firmware_agent.flows.menu.records_pages import audit_lines, head_of, operation_lines, summary_lines
 from firmware_agent.messages.cbor import encode
 from firmware_agent.messages.schema import Claims, kind_named
-from firmware_agent.summary import summary_now
+from firmware_agent.records.audit_report import AuditReport
+from firmware_agent.records.evidence import BROKEN, PREFIX, UNKEPT
+from firmware_agent.records.summary import summary_now
 from tests.core.evidence_parts import key
 from tests.core.parts import NOW_S, Time
 from tests.core.records_parts import DIGEST, Shop, Words

@@ -3,7 +3,7 @@
 from firmware_agent import VERSION
 from firmware_agent.flows.menu.reminders_flow import reminders_flow
 from firmware_agent.flows.reminder_pages import answered, reminder_page
-from firmware_agent.reminders import DEVICE, KEY_MAINTAINED, Reminder, look
+from firmware_agent.prevention.reminders import DEVICE, KEY_MAINTAINED, Reminder, look
 from firmware_agent.settings import Settings
 from hal.calendar import day_of
 from tests.core.parts import Flash, Time, clock

@@ -2,7 +2,7 @@
 
 from firmware_agent import VERSION
 from firmware_agent.messages.cbor import encode
-from firmware_agent.reminders import (
+from firmware_agent.prevention.reminders import (
     DEVICE,
     KEY_MAINTAINED,
     OVERDUE,

@@ -1,9 +1,9 @@
 """Following a review: its page, an answer when it comes, what is asked by itself and what the merchant is reminded of."""
 
+from firmware_agent.application.review import AGAIN_S, KEY_ASKED, last_answer, unseen_answer, watch
 from firmware_agent.flows.recovery.review_flow import answer_flow
 from firmware_agent.messages.schema import Claims, kind_named
 from firmware_agent.orders import effect_of
-from firmware_agent.review import AGAIN_S, KEY_ASKED, last_answer, unseen_answer, watch
 from tests.core.parts import NOW_S
 from tests.core.person import Slips
 from tests.core.recovery_parts import Merchant, Shop

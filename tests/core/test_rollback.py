@@ -2,11 +2,11 @@
 
 import asyncio
 
+from firmware_agent.boot.rollback import KEY_COUNT, REFUSAL, Rollback
 from firmware_agent.identity.identity import Identity
 from firmware_agent.messages.inbound import is_fresh
 from firmware_agent.messages.outbox import KEY_BOOT_COUNT
 from firmware_agent.messages.schema import Claims, kind_named
-from firmware_agent.rollback import KEY_COUNT, REFUSAL, Rollback
 from firmware_agent.store import Store
 from firmware_agent.terminal import Terminal
 from hal.errors import E_FAILURE, DeviceError

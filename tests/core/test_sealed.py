@@ -4,7 +4,7 @@ import asyncio
 import json
 from binascii import hexlify, unhexlify
 
-from firmware_agent.applicant import sealed_applicant
+from firmware_agent.application.applicant import sealed_applicant
 from firmware_agent.compat import aes_cbc
 from firmware_agent.identity.identity import KEY_IDENTITY, Identity
 from firmware_agent.identity.registration import Pending, RegistrationError, begin, renewed

@@ -1,9 +1,9 @@
 """Settings: what was set is there after a restart, a bad value counts as not set, and no order cuts the terminal off from its network."""
 
-from firmware_agent.limits import SETTINGS as LIMITS
 from firmware_agent.messages.cbor import encode
 from firmware_agent.network_trial import TRIAL_MS, NetworkTrial
-from firmware_agent.payment_host import SETTINGS as PAYMENT_HOST
+from firmware_agent.payment.limits import SETTINGS as LIMITS
+from firmware_agent.payment.payment_host import SETTINGS as PAYMENT_HOST
 from firmware_agent.settings import DEFAULTS, KEY_PROVEN, PREFIX, REMINDED, STATIC, SettingError, Settings
 from firmware_agent.store import Store
 from hal.errors import E_OFFLINE, DeviceError

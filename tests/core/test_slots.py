@@ -1,6 +1,6 @@
 """Which program a start runs: a newer one stays after a good start, and gives way when there is none; a power cut switches or does not."""
 
-from firmware_agent.slots import FELL_BACK, INSTALLED, MOST_STARTS, NAME, SLOTS, Slots, slot_of
+from firmware_agent.boot.slots import FELL_BACK, INSTALLED, MOST_STARTS, NAME, SLOTS, Slots, slot_of
 from tests.core.parts import Flash, PowerCut
 from tests.core.support import raises
 

@@ -2,7 +2,7 @@
 
 from firmware_agent.flows.status_pages import idle_page
 from firmware_agent.links.link import CAUSE_DATE
-from firmware_agent.notices import Notices
+from firmware_agent.prevention.notices import Notices
 from firmware_agent.settings import Settings
 from firmware_agent.state.machine import IN_SERVICE, State
 from firmware_agent.store import FULL, NOT_WRITABLE

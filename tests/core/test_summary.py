@@ -1,11 +1,11 @@
 """The summary of a suspension (domain P15): told once by itself when the terminal is back, whatever the power does; the incident report."""
 
 from firmware_agent.messages.schema import Claims, encode_body, kind_named
+from firmware_agent.records.summary import body_of, reasons_of, steps_of, summary_now
+from firmware_agent.records.suspension import KEY_SUSPENSION, MOST_REASONS, Suspension
+from firmware_agent.records.timeline import MOMENTS, MOST_MOMENTS, Timeline
 from firmware_agent.state.machine import FaultCleared, Lifted, Suspended
 from firmware_agent.state.reasons import ACTOR_HOST, ACTOR_POI, REASON_KINDS, Reason
-from firmware_agent.summary import body_of, reasons_of, steps_of, summary_now
-from firmware_agent.suspension import KEY_SUSPENSION, MOST_REASONS, Suspension
-from firmware_agent.timeline import MOMENTS, MOST_MOMENTS, Timeline
 from tests.core.evidence_parts import damage, facts_of
 from tests.core.parts import NOW_S, Flash, PowerCut, Time
 from tests.core.records_parts import Shop, summaries

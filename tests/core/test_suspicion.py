@@ -1,7 +1,7 @@
 """What an answer of the payment host says about the terminal: a table of codes, and what refused cards come to."""
 
+from firmware_agent.payment.suspicion import ACCEPTED, AGAIN, BUSY, DAY_MS, NETWORK, NOTHING, REFUSED, SUSPENDS, Suspicion, wait_ms
 from firmware_agent.state.reasons import reason_kind
-from firmware_agent.suspicion import ACCEPTED, AGAIN, BUSY, DAY_MS, NETWORK, NOTHING, REFUSED, SUSPENDS, Suspicion, wait_ms
 from hal.payment import ECHO, REVERSAL, SALE, SIGN_IN, Answer
 
 # (code, sub-code, requirement) in the answer to a sign-in -> what it comes to, and the reason that then holds.

@@ -1,7 +1,7 @@
 """The timeline of a suspension from the entries of the evidence log: what happened when, with gaps and without the time of day, too."""
 
-from firmware_agent.evidence import BROKEN, UNKEPT, Entry, entries
-from firmware_agent.timeline import (
+from firmware_agent.records.evidence import BROKEN, UNKEPT, Entry, entries
+from firmware_agent.records.timeline import (
     APPLIED,
     APPROVED,
     BACK,

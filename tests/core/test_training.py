@@ -3,8 +3,8 @@
 from firmware_agent.flows.menu.training_flow import training_flow
 from firmware_agent.messages.cbor import decode, encode
 from firmware_agent.messages.events import PREFIX as EVENTS
+from firmware_agent.prevention.training import KEY_DONE, KEY_NOW, MOST, OPERATIONS, progress, records
 from firmware_agent.settings import Settings
-from firmware_agent.training import KEY_DONE, KEY_NOW, MOST, OPERATIONS, progress, records
 from hal.errors import E_EXTENDED, DeviceError
 from tests.core.parts import NOW_S, Flash, PowerCut, Time
 from tests.core.person import Person, Slips

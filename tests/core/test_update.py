@@ -1,9 +1,9 @@
 """An update: only what the acquirer signed, whole, for this board and newer than what runs is found good; anything else changes nothing."""
 
 from firmware_agent import VERSION
+from firmware_agent.boot.slots import SLOTS, Slots
+from firmware_agent.boot.update import REFUSALS, UpdateError, install, judge, judged, settle
 from firmware_agent.selftest.firmware_image import MANIFEST_NAME
-from firmware_agent.slots import SLOTS, Slots
-from firmware_agent.update import REFUSALS, UpdateError, install, judge, judged, settle
 from hal.errors import E_FAILURE, DeviceError
 from tests.core.image_parts import FILES, Maker, Program
 from tests.core.parts import Flash, PowerCut, Time, clock

@@ -1,7 +1,7 @@
 """Versions are compared as numbers, not as text."""
 
 from firmware_agent import VERSION
-from firmware_agent.versions import is_newer, is_version
+from firmware_agent.boot.versions import is_newer, is_version
 from tests.core.support import raises
 
 

@@ -9,12 +9,12 @@ import sys
 import time
 
 from firmware_agent.agent import Agent
+from firmware_agent.boot.rollback import Rollback
 from firmware_agent.identity.identity import Identity
 from firmware_agent.links import path as links_path
 from firmware_agent.links.path import Path
 from firmware_agent.messages import courier as messages_courier
 from firmware_agent.messages.courier import Courier
-from firmware_agent.rollback import Rollback
 from firmware_agent.store import Store
 from firmware_agent.terminal import Terminal
 from hal.drivers.file_storage import FileStorage

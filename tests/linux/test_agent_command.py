@@ -28,7 +28,7 @@ from boards.linux_terminal.configuration import load, toml_value
 from boards.linux_terminal.desk import MOST_CONNECTIONS, MOST_QUESTION_BYTES, DeskError, NobodyThere, ask
 from boards.linux_terminal.process import APPLICATION_ID, RUNNING, TRACE, Process, application_id
 from boards.linux_terminal.service import Log, Manager
-from firmware_agent.boot_guard import BY_POWER, BootGuard
+from firmware_agent.boot.boot_guard import BY_POWER, BootGuard
 from firmware_agent.links.link import LinkSettings, Tls
 from firmware_agent.links.mqtt_paho import MqttPahoLink
 from firmware_agent.start import _why

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware_agent.evidence_package import package
+from firmware_agent.records.evidence_package import package
 from hal.drivers.p256_openssl import OpensslP256
 from host_sim.evidence_package import Evidence, verify_package
 from host_sim.verify import Key, VerifyError

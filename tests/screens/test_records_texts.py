@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from firmware_agent.audit_report import COUNTED, SIGNED_ON
 from firmware_agent.messages.events import EVENTS
 from firmware_agent.messages.schema import DOWN, KINDS
 from firmware_agent.orders import ACTIONS
+from firmware_agent.records.audit_report import COUNTED, SIGNED_ON
+from firmware_agent.records.timeline import MOMENTS
 from firmware_agent.state import machine
 from firmware_agent.state.reasons import REASON_KINDS
 from firmware_agent.texts import LANGUAGES, load
-from firmware_agent.timeline import MOMENTS
 
 NO_LINE = ("answer", "audited")  # messages that are no fact
 # Events that somebody brings about; the terminal's own stand there by their name.

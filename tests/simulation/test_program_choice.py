@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from firmware_agent.slots import SLOTS, Slots
+from firmware_agent.boot.slots import SLOTS, Slots
 from hal.files import Files
 from host_sim.microcontroller import micropython_binary
 
 ROOT = Path(__file__).parent.parent.parent
-NEEDED = ("firmware_agent/__init__.py", "firmware_agent/slots.py", "hal/__init__.py", "hal/files.py", "hal/compat.py")
+NEEDED = ("firmware_agent/__init__.py", "firmware_agent/boot/slots.py", "hal/__init__.py", "hal/files.py", "hal/compat.py")
 START = "def run(machine, network, build, spare=''):\n    print('runs', %r, build, spare.rsplit('/', 1)[-1])\n"
 A, B = SLOTS
 
@@ -35,7 +35,7 @@ class Device:
         self._folder = folder
         (folder / "data").mkdir()
         program(self.root, "factory")
-        (self.root / "main.py").write_text("from firmware_agent.slots import program\n\nprogram()(None, None, 'board')\n")
+        (self.root / "main.py").write_text("from firmware_agent.boot.slots import program\n\nprogram()(None, None, 'board')\n")
 
     def slots(self) -> Slots:
         return Slots(Files(str(self._folder / "data")))

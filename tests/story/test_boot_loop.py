@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from firmware_agent.boot_guard import MOST_CRASHES, MOST_POWER_LOSSES, STAGE_GOOD, BootGuard
+from firmware_agent.boot.boot_guard import MOST_CRASHES, MOST_POWER_LOSSES, STAGE_GOOD, BootGuard
 from firmware_agent.state.reasons import Reason
 from hal.files import Files
 from host_sim.firmware import Image

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware_agent.evidence import entries, walked
+from firmware_agent.records.evidence import entries, walked
 from firmware_agent.store import Store
 from hal.drivers.file_storage import FileStorage
 from hal.files import Files

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from firmware_agent.network_trial import TRIAL_MS
-from firmware_agent.notices import MAX_NOTICES
+from firmware_agent.prevention.notices import MAX_NOTICES
 from host_sim.story import PASSWORD, SSID, TERMINAL, Story
 from host_sim.terminal import RUNTIMES
 from tests.story.world import LIMIT_S, until, world

@@ -12,13 +12,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from firmware_agent.console_export import BEGINS, ENDS, EVIDENCE, LINE
-from firmware_agent.evidence import PREFIX
-from firmware_agent.evidence_package import package
 from firmware_agent.messages.signed_text import encode_text
+from firmware_agent.records.console_export import BEGINS, ENDS, EVIDENCE, LINE
+from firmware_agent.records.evidence import PREFIX
+from firmware_agent.records.evidence_package import package
+from firmware_agent.records.summary import summary_now
 from firmware_agent.state.machine import Suspended
 from firmware_agent.state.reasons import ACTOR_HOST, Reason
-from firmware_agent.summary import summary_now
 from hal.drivers.p256_openssl import OpensslP256
 from host_sim.cli import main
 from tests.core.parts import NOW_S, Flash

@@ -2,10 +2,10 @@
 whoever is in a dispute has a right to it.
 """
 
-from firmware_agent.console_export import AUDIT, EVIDENCE, SUMMARY, export
 from firmware_agent.flows.entry import KEY_MORE
 from firmware_agent.flows.menu import records_pages as pages
 from firmware_agent.flows.ui import KEY_BACK
+from firmware_agent.records.console_export import AUDIT, EVIDENCE, SUMMARY, export
 from firmware_agent.screens.page import Page
 from hal.errors import DeviceError
 
@@ -49,7 +49,7 @@ class _Records:
         self._outdated = outdated
 
     async def summary(self) -> None:
-        from firmware_agent.summary import summary_now
+        from firmware_agent.records.summary import summary_now
 
         texts = self._ui.texts
         claims = summary_now(self._terminal)
@@ -66,8 +66,8 @@ class _Records:
         )
 
     async def audit(self) -> None:
-        from firmware_agent.audit_report import AuditReport
         from firmware_agent.messages.schema import Claims, kind_named
+        from firmware_agent.records.audit_report import AuditReport
 
         texts, terminal = self._ui.texts, self._terminal
         report = AuditReport(terminal.store, terminal.evidence.kept)
@@ -84,7 +84,7 @@ class _Records:
 
     async def package(self) -> None:
         """What it is, and how to verify it; then it is written to the console, as often as somebody wants it."""
-        from firmware_agent.evidence_package import package
+        from firmware_agent.records.evidence_package import package
 
         texts, terminal, ui = self._ui.texts, self._terminal, self._ui
         written = 0

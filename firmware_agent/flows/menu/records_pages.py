@@ -1,23 +1,23 @@
 """What is kept, in words, line by line: the summary of a suspension, the operation log, the audit of the log."""
 
-from firmware_agent.audit_report import APPLICATIONS, CHOICES, ORDERS, REFUSED, REPORTS, SIGN_ON_REFUSED, TESTS
-from firmware_agent.evidence import BROKEN, UNKEPT, entries
 from firmware_agent.flows.dates import local_time
 from firmware_agent.flows.status_pages import code_of
-from firmware_agent.prompts import ANSWERED, SHOWN
+from firmware_agent.records.audit_report import APPLICATIONS, CHOICES, ORDERS, REFUSED, REPORTS, SIGN_ON_REFUSED, TESTS
+from firmware_agent.records.evidence import BROKEN, UNKEPT, entries
+from firmware_agent.records.prompts import ANSWERED, SHOWN
+from firmware_agent.records.summary import reasons_of, steps_of
+from firmware_agent.records.timeline import APPLIED, LIFTED, ROLE_STAFF, ROLES, SUSPENDED
 from firmware_agent.selftest.plans import DEVICE
 from firmware_agent.state.machine import IN_SERVICE, PROBATION
 from firmware_agent.state.reasons import reason_kind
-from firmware_agent.summary import reasons_of, steps_of
-from firmware_agent.timeline import APPLIED, LIFTED, ROLE_STAFF, ROLES, SUSPENDED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from firmware_agent.audit_report import AuditReport
-    from firmware_agent.evidence import Entry
     from firmware_agent.messages.schema import Claims
+    from firmware_agent.records.audit_report import AuditReport
+    from firmware_agent.records.evidence import Entry
     from firmware_agent.terminal import Terminal
     from firmware_agent.texts import Texts
 

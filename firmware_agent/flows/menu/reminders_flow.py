@@ -4,7 +4,7 @@ from firmware_agent import VERSION
 from firmware_agent.flows.entry import DIGITS, choose, enter_text
 from firmware_agent.flows.reminder_pages import maintenance_lines, name_of, reminder_page
 from firmware_agent.flows.ui import KEY_BACK
-from firmware_agent.reminders import (
+from firmware_agent.prevention.reminders import (
     FIRMWARE,
     MAINTENANCE,
     PAPERS,

@@ -4,8 +4,8 @@ from firmware_agent.flows.dates import local_time
 from firmware_agent.flows.entry import DIGITS, enter_text
 from firmware_agent.flows.practice import Practice
 from firmware_agent.flows.warning import warn
+from firmware_agent.prevention.training import MAX_STAFF_DIGITS, OPERATIONS, Progress, is_staff, keep, progress, records
 from firmware_agent.screens.page import TONE_GOOD, Page
-from firmware_agent.training import MAX_STAFF_DIGITS, OPERATIONS, Progress, is_staff, keep, progress, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

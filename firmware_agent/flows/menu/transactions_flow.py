@@ -32,7 +32,7 @@ async def transactions_flow(terminal: "Terminal", ui: "Ui", outdated: "Callable[
 
         key = await ui.ask(page, is_old, (KEY_BACK,))
         if key == "1":
-            from firmware_agent.payments import settle  # seldom needed
+            from firmware_agent.payment.payments import settle  # seldom needed
 
             ui.show(Page("transactions.working", texts.get("transactions.title"), [texts.get("transactions.working")]))
             ended = await settle(terminal)

@@ -1,10 +1,10 @@
 """Which program runs, whether a newer one is required, and a newer one that lies in the spare slot: judged, and put on trial."""
 
 from firmware_agent import VERSION
+from firmware_agent.boot.slots import slot_of
 from firmware_agent.flows.ui import KEY_BACK
-from firmware_agent.reminders import firmware_required
+from firmware_agent.prevention.reminders import firmware_required
 from firmware_agent.screens.page import TONE_ALERT, TONE_GOOD, Page
-from firmware_agent.slots import slot_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 async def update_flow(terminal: "Terminal", ui: "Ui", settings: "Settings", outdated: "Callable[[], bool]") -> None:
     """Until the person leaves. Raises StoreError."""
-    from firmware_agent.update import UpdateError, install, judge
+    from firmware_agent.boot.update import UpdateError, install, judge
     from hal.errors import DeviceError
 
     texts = ui.texts

@@ -2,15 +2,15 @@
 after a refusal, the way to appeal.
 """
 
-from firmware_agent.applicant import sealed_applicant
-from firmware_agent.draft import LEVEL, MATERIALS, NAME, SENTENCES, TELEPHONE, WORDS
+from firmware_agent.application.applicant import sealed_applicant
+from firmware_agent.application.draft import LEVEL, MATERIALS, NAME, SENTENCES, TELEPHONE, WORDS
+from firmware_agent.application.materials import EXPLANATION, at_hand, missing
+from firmware_agent.application.review import applied
 from firmware_agent.flows.entry import DIGITS_AND_SIGNS, ENTRIES, KEY_MORE, enter_text, list_page
 from firmware_agent.flows.recovery.materials_flow import materials_of, ticked_of
 from firmware_agent.flows.status_pages import code_of
 from firmware_agent.flows.ui import KEY_BACK
-from firmware_agent.materials import EXPLANATION, at_hand, missing
 from firmware_agent.messages.cbor import encode
-from firmware_agent.review import applied
 from firmware_agent.screens.page import TONE_ALERT, Page
 from firmware_agent.settings import MAX_LINE, MAX_NAME, SettingError
 from firmware_agent.state.machine import (

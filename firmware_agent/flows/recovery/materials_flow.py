@@ -2,10 +2,10 @@
 telephone; the terminal gives the reference under which they are handed in.
 """
 
-from firmware_agent.draft import MATERIALS, REPLACED, Draft
+from firmware_agent.application.draft import MATERIALS, REPLACED, Draft
+from firmware_agent.application.materials import AUTOMATIC, IF_ANY, asks_for_replacement, missing, needed
 from firmware_agent.flows.recovery.recovery_flow import reference_of
 from firmware_agent.flows.ui import KEY_BACK
-from firmware_agent.materials import AUTOMATIC, IF_ANY, asks_for_replacement, missing, needed
 from firmware_agent.screens.page import TONE_ALERT, Page
 from firmware_agent.state.machine import STEP_MATERIALS, StepDone, StepTakenBack
 

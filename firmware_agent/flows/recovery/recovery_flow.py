@@ -2,7 +2,7 @@
 page have a module of their own, loaded when they are reached.
 """
 
-from firmware_agent.draft import Draft
+from firmware_agent.application.draft import Draft
 from firmware_agent.flows.status_pages import KEY_CUSTOMER, code_of, reason_lines, with_customer
 from firmware_agent.flows.ui import KEY_BACK
 from firmware_agent.screens.page import Page

@@ -1,9 +1,9 @@
 """The step `review`: where it stands, asked for at any time; and the page of an answer, shown when it comes."""
 
+from firmware_agent.application.review import DECISIONS, ask, last_answer, see
 from firmware_agent.flows.dates import local_time
 from firmware_agent.flows.recovery.materials_flow import missing_lines, missing_of
 from firmware_agent.flows.ui import KEY_BACK
-from firmware_agent.review import DECISIONS, ask, last_answer, see
 from firmware_agent.screens.page import TONE_ALERT, TONE_GOOD, Page
 from firmware_agent.state.machine import LEVEL_APPLICATION, REVIEW_APPROVED, REVIEW_REJECTED, REVIEW_SENT, RecoveryPaused
 
@@ -11,9 +11,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from firmware_agent.application.review import Answer
     from firmware_agent.flows.recovery.recovery_flow import Recovery
     from firmware_agent.flows.ui import Ui
-    from firmware_agent.review import Answer
     from firmware_agent.settings import Settings
     from firmware_agent.terminal import Terminal
     from firmware_agent.texts import Texts

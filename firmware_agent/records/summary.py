@@ -4,17 +4,17 @@ Told to the acquirer once, by itself, when the terminal is back (`Terminal.watch
 incident report: the same, made whenever somebody asks, and not sent.
 """
 
-from firmware_agent.evidence import entries
 from firmware_agent.messages.schema import Claims, kind_named
+from firmware_agent.records.evidence import entries
+from firmware_agent.records.suspension import is_back
+from firmware_agent.records.timeline import MOMENTS, ROLES, timeline_of
 from firmware_agent.state.reasons import Reason
-from firmware_agent.suspension import is_back
-from firmware_agent.timeline import MOMENTS, ROLES, timeline_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from firmware_agent.suspension import Suspension
+    from firmware_agent.records.suspension import Suspension
+    from firmware_agent.records.timeline import Timeline
     from firmware_agent.terminal import Terminal
-    from firmware_agent.timeline import Timeline
 
 
 def summary_body(terminal: "Terminal") -> "dict[str, object]":

@@ -2,16 +2,11 @@
 and not finished brought to its end, and watches the acquirer's limits.
 """
 
-from firmware_agent.limits import warnings_now
 from firmware_agent.links.access import joined
 from firmware_agent.messages.cbor import CborError, decode, encode
-from firmware_agent.payment_host import address_of
-from firmware_agent.probation import SIGN_IN as SIGN_IN_REFUSED
-from firmware_agent.probation import noted
-from firmware_agent.state.machine import IN_SERVICE, PROBATION, STEP_LIFT, FaultCleared, Suspended
-from firmware_agent.state.reasons import ACTOR_POI, Reason
-from firmware_agent.store import StoreError
-from firmware_agent.suspicion import (
+from firmware_agent.payment.limits import warnings_now
+from firmware_agent.payment.payment_host import address_of
+from firmware_agent.payment.suspicion import (
     ACCEPTED,
     AGAIN,
     BUSY,
@@ -24,6 +19,11 @@ from firmware_agent.suspicion import (
     Verdict,
     wait_ms,
 )
+from firmware_agent.prevention.probation import SIGN_IN as SIGN_IN_REFUSED
+from firmware_agent.prevention.probation import noted
+from firmware_agent.state.machine import IN_SERVICE, PROBATION, STEP_LIFT, FaultCleared, Suspended
+from firmware_agent.state.reasons import ACTOR_POI, Reason
+from firmware_agent.store import StoreError
 from hal.device import HEALTH_FAIL, HEALTH_NOT_RUN, HEALTH_SUCCESS, Health
 from hal.errors import E_FAILURE, DeviceError
 

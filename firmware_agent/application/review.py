@@ -1,6 +1,6 @@
 """Following a review: when the acquirer answered last, whether the merchant has seen that, and when to ask, and to remind him, again."""
 
-from firmware_agent.draft import PREFIX
+from firmware_agent.application.draft import PREFIX
 from firmware_agent.messages.cbor import CborError, decode, encode
 from firmware_agent.state.machine import RECOVERING, REVIEW_APPROVED, REVIEW_MORE_NEEDED, REVIEW_REJECTED, STEP_REVIEW, SUSPENDED
 

@@ -5,7 +5,7 @@ minute at most: what a key decides is an event, and its entry has the page and t
 Pages can be turned as often as somebody likes: the first, second, fourth, eighth time and so on is entered, until the terminal is back.
 """
 
-from firmware_agent.evidence import BROKEN
+from firmware_agent.records.evidence import BROKEN
 
 SHOWN = "shown"  # fact: [shown, page, how often]
 ANSWERED = "answered"  # fact: [answered, page, key, how often]: the page was shown, and the key pressed on it

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from firmware_agent.boot_guard import CAUSE_BOOT_LOOP, CAUSE_BROWNOUT, STAGE_GOOD, STAGE_TESTING
+from firmware_agent.boot.boot_guard import CAUSE_BOOT_LOOP, CAUSE_BROWNOUT, STAGE_GOOD, STAGE_TESTING
 from firmware_agent.flows.safe_mode_pages import safe_mode_page
 from firmware_agent.state.machine import Suspended
 from firmware_agent.state.reasons import ACTOR_POI, Reason
@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from firmware_agent.boot_guard import BootGuard
+    from firmware_agent.boot.boot_guard import BootGuard
     from firmware_agent.flows.ui import Ui
     from firmware_agent.selftest.phases import Result
     from firmware_agent.terminal import Terminal

@@ -5,9 +5,9 @@ runs is refused: nobody brings an old weakness back. On a terminal without slots
 """
 
 from firmware_agent import VERSION
+from firmware_agent.boot.slots import Slots, slot_of
+from firmware_agent.boot.versions import is_newer
 from firmware_agent.selftest.firmware_image import ManifestError, compare, manifest_of
-from firmware_agent.slots import Slots, slot_of
-from firmware_agent.versions import is_newer
 from hal.errors import DeviceError
 
 TYPE_CHECKING = False

@@ -1,11 +1,11 @@
 """The audit of the evidence log: whether its chain holds, what is missing, and who did how much. Read entry by entry, none is kept."""
 
-from firmware_agent.evidence import BROKEN, Damage, walked
-from firmware_agent.prompts import ANSWERED
+from firmware_agent.records.evidence import BROKEN, Damage, walked
+from firmware_agent.records.prompts import ANSWERED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from firmware_agent.evidence import Entry, Walk
+    from firmware_agent.records.evidence import Entry, Walk
     from firmware_agent.store import Store
 
 MOST_PEOPLE = 8

@@ -104,7 +104,7 @@ def program() -> "Callable[[Any, Any, Any], None]":
     """What main.py calls with machine, network and build: firmware_agent.start.run of the program that this start is to run. One that
     cannot even be imported gives way to the one before it at once.
     """
-    root = __file__.rsplit("/", 2)[0] if __file__.count("/") > 1 else "" if __file__[:1] == "/" else "."
+    root = __file__.rsplit("/", 3)[0] if __file__.count("/") > 2 else "."  # "" is /: this file is three names below the program's folder
     try:
         slots = Slots(Files(DATA_FOLDER))
         chosen, good = slots.begin(), slots.good

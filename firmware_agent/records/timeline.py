@@ -3,7 +3,7 @@
 The log is bounded, an entry may be missing, and a clock may not be set: what is known is told, and `is_whole` says whether that is all.
 """
 
-from firmware_agent.evidence import BROKEN, UNKEPT
+from firmware_agent.records.evidence import BROKEN, UNKEPT
 from firmware_agent.state.machine import IN_SERVICE, PROBATION, STEP_CHECK, STEP_CONTACT, STEP_MATERIALS, STEP_REASON
 from firmware_agent.state.reasons import reason_kind
 
@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from firmware_agent.evidence import Entry
+    from firmware_agent.records.evidence import Entry
 
 # What can have happened. On the wire it is its place here, so words are only ever added at the end.
 SUSPENDED = "suspended"  # about: number of the reason

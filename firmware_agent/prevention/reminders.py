@@ -6,9 +6,9 @@ Each has stages; one that the merchant has confirmed is not shown again, and ano
 """
 
 from firmware_agent import VERSION
+from firmware_agent.boot.versions import is_newer
 from firmware_agent.identity.certificate import CertificateError, validity
 from firmware_agent.messages.cbor import CborError, decode, encode
-from firmware_agent.versions import is_newer
 from hal.calendar import date_of, day_of
 from hal.clock import TRUST_SET
 

@@ -2,9 +2,9 @@
 
 import binascii
 
-from firmware_agent.evidence import KEY_ANCHOR, PREFIX
 from firmware_agent.messages.cbor import encode
 from firmware_agent.messages.schema import Claims, kind_named
+from firmware_agent.records.evidence import KEY_ANCHOR, PREFIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

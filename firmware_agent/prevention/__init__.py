@@ -1,0 +1,1 @@
+"""What keeps a terminal from being suspended again: notices, reminders, training, and the probation."""
