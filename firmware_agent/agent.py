@@ -274,7 +274,12 @@ class Agent:
         from firmware_agent.identity.activation import Activation
 
         activation = Activation(self._hal, store, factory, self._make_link, self._log)
-        return ActivationDesk(activation, is_replaced, self._hal.clock, self._restart, self._log)
+        network = None
+        if self._hal.network is not None and self._hal.network.level >= CAN_CHOOSE:
+            from firmware_agent.flows.first_network import FirstNetwork
+
+            network = FirstNetwork(self._hal, store, self._log)
+        return ActivationDesk(activation, is_replaced, self._hal.clock, self._restart, self._log, network=network)
 
     def _desk_again(self, terminal: Terminal) -> "ActivationDesk":
         """For a terminal that has an identity, which stays until the new one is there. Raises IdentityError: the factory's record cannot be

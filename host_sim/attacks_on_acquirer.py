@@ -28,7 +28,7 @@ from host_sim.acquirer.registry import CURRENT
 from host_sim.acquirer.rules import LATEST_ONLY
 from host_sim.siege import ACQUIRER as TARGET
 from host_sim.siege import Attack, AttackError, Hand, Intruder, sealed_envelope, until, world
-from host_sim.story import ACQUIRER, Story
+from host_sim.world import ACQUIRER, Shop
 
 HONEST, VICTIM, HOSTILE, NOBODY = "T0000011", "T0000012", "T0000013", "T0000099"
 DEVICE = "240ac4000099"  # that has no name yet
@@ -58,9 +58,9 @@ class AcquirerSiege:
     target = TARGET
     runtime = "cpython"
 
-    def __init__(self, story: Story, told: list[str], folder: Path, hands: dict[str, Hand], clients: dict[str, Intruder]) -> None:
-        self.story = story
-        self.acquirer = story.acquirer
+    def __init__(self, shop: Shop, told: list[str], folder: Path, hands: dict[str, Hand], clients: dict[str, Intruder]) -> None:
+        self.shop = shop
+        self.acquirer = shop.acquirer
         self.folder = folder
         self.hands = hands
         self.own_words: list[str] = []  # of an attack that sees itself what becomes of it
@@ -146,7 +146,7 @@ class AcquirerSiege:
         return SEQUENCES + self._sequence
 
     def claims(self, name: str, kind: str, body: dict[str, Any], **changes: Any) -> Claims:
-        said = {"sequence": 0, "subject": name, "boot_count": 1, "issued_at": self.story.clock.wall_s(), **changes}
+        said = {"sequence": 0, "subject": name, "boot_count": 1, "issued_at": self.shop.clock.wall_s(), **changes}
         sequence = said.pop("sequence") or self.sequence
         return Claims(kind_named(kind), said.pop("subject"), sequence, body, **said)
 
@@ -173,16 +173,16 @@ AnAttack = Attack[AcquirerSiege]
 async def siege_of(board: str) -> AsyncIterator[AcquirerSiege]:
     """An acquirer with its broker, and three terminals. Raises AttackError."""
     told: list[str] = []
-    async with world(board, "cpython", told.append) as (story, folder):
+    async with world(board, "cpython", told.append) as (shop, folder):
         hands = {name: await Hand.new(folder / name) for name in (HONEST, VICTIM, HOSTILE, NOBODY, DEVICE)}
         for name in (HONEST, VICTIM, HOSTILE):
-            story.acquirer.enrol(name, hands[name].public_key)
+            shop.acquirer.enrol(name, hands[name].public_key)
         async with AsyncExitStack() as begun:
             clients = {
-                user: await begun.enter_async_context(Intruder(story.broker.port, story.authority, user, f"attacker-{user}"))
+                user: await begun.enter_async_context(Intruder(shop.broker.port, shop.authority, user, f"attacker-{user}"))
                 for user in hands
             }
-            siege = AcquirerSiege(story, told, folder, hands, clients)
+            siege = AcquirerSiege(shop, told, folder, hands, clients)
             if not await siege.serves():
                 raise AttackError("the acquirer hears nobody even before it is attacked")
             yield siege
@@ -492,7 +492,7 @@ def _activations() -> Iterator[AnAttack]:
 
     def issued(siege: AcquirerSiege, lifetime_s: int = 3600) -> str:
         assert siege.acquirer.activations is not None
-        return siege.acquirer.activations.codes.issue(VICTIM, siege.story.clock.wall_s(), lifetime_s)
+        return siege.acquirer.activations.codes.issue(VICTIM, siege.shop.clock.wall_s(), lifetime_s)
 
     def wrong(code: str, by: int = 1) -> str:
         digits = code[:4] + str((int(code[4:-1]) + by) % 10**7).zfill(7)

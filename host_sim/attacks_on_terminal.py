@@ -31,8 +31,8 @@ from hal.files import Files
 from host_sim.acquirer.acquirer import SLOT
 from host_sim.microcontroller import Microcontroller
 from host_sim.siege import LIMIT_S, TERMINAL, Attack, AttackError, Hand, Intruder, sealed_envelope, until, world
-from host_sim.story import ACQUIRER, NEIGHBOUR, SETTINGS, Story
-from host_sim.story import TERMINAL as NAME
+from host_sim.world import ACQUIRER, NEIGHBOUR, SETTINGS, Shop
+from host_sim.world import TERMINAL as NAME
 
 VECTORS = Path(__file__).parent.parent / "docs" / "wire-vectors.json"
 MOVES_BY_ITSELF = (PREFIX, "event.", "log")  # the outbox, events that wait, the evidence log: what the terminal has to say of an attack
@@ -50,12 +50,12 @@ class TerminalSiege:
 
     target = TERMINAL
 
-    def __init__(self, story: Story, data: Path, intruder: Intruder, hand: Hand, stranger: Hand, folder: Path) -> None:
-        self.runtime = story.terminal.runtime
+    def __init__(self, shop: Shop, data: Path, intruder: Intruder, hand: Hand, stranger: Hand, folder: Path) -> None:
+        self.runtime = shop.terminal.runtime
         self.hand = hand
         self.stranger = stranger
-        self.story = story
-        self.acquirer = story.acquirer
+        self.shop = shop
+        self.acquirer = shop.acquirer
         self._data = data
         self._intruder = intruder
         self._folder = folder
@@ -67,7 +67,7 @@ class TerminalSiege:
 
     @property
     def now_s(self) -> int:
-        return self.story.clock.wall_s()
+        return self.shop.clock.wall_s()
 
     @property
     def next_sequence(self) -> int:
@@ -76,11 +76,11 @@ class TerminalSiege:
     @property
     def lines(self) -> list[str]:
         """What the terminal has said since `begin`."""
-        return self.story.terminal.lines[self._mark :]
+        return self.shop.terminal.lines[self._mark :]
 
     def begin(self) -> None:
         self._flash = self.flash()
-        self._mark = len(self.story.terminal.lines)
+        self._mark = len(self.shop.terminal.lines)
 
     def flash(self) -> dict[str, bytes]:
         """What the terminal keeps, but for what moves by itself. It is read from a copy: opening a store may write to it."""
@@ -99,7 +99,7 @@ class TerminalSiege:
 
     async def _until(self, holds: Callable[[], bool], what: str) -> None:
         def checked() -> bool:
-            self.story.terminal.check()
+            self.shop.terminal.check()
             return holds()
 
         await until(checked, what)
@@ -136,10 +136,10 @@ class TerminalSiege:
     async def _silence(self) -> None:
         """The acquirer falls silent when nothing waits on either side; not if an answer of his was just under way."""
         for _ in range(SILENCES):
-            await self._until(lambda: not self.story.account.outgoing and not self._outbox(), "quiet")
+            await self._until(lambda: not self.shop.account.outgoing and not self._outbox(), "quiet")
             self.acquirer.hang(True)
             await asyncio.sleep(QUIET_S)
-            if not self.story.account.outgoing:
+            if not self.shop.account.outgoing:
                 return
             self.acquirer.hang(False)
         raise AttackError("the acquirer and the terminal never fall silent")
@@ -154,10 +154,10 @@ class TerminalSiege:
 
     async def reboot(self, without_time: bool = False) -> None:
         """The acquirer does not answer meanwhile. without_time: its clock has lost the time."""
-        terminal = self.story.terminal
-        self.story.uplink.cut()
+        terminal = self.shop.terminal
+        self.shop.uplink.cut()
         await terminal.power_off()
-        self.story.uplink.restore()
+        self.shop.uplink.restore()
         if without_time and "clock" in terminal.breakable and "lost" in terminal.breakable["clock"].FAULTS:
             terminal.breakable["clock"].fault("lost")
         self.knows_no_time = without_time
@@ -168,9 +168,9 @@ class TerminalSiege:
         await asyncio.sleep(QUIET_S)
 
     async def reconnect(self) -> None:
-        self.story.uplink.cut()
+        self.shop.uplink.cut()
         await self.heard("link E_")
-        self.story.uplink.restore()
+        self.shop.uplink.restore()
         await self.heard("link online")
 
     # What is said.
@@ -197,15 +197,15 @@ AnAttack = Attack[TerminalSiege]
 @asynccontextmanager
 async def siege_of(board: str, runtime: str) -> AsyncIterator[TerminalSiege]:
     """A terminal that was switched on, tested itself, and is known to its acquirer. Raises AttackError, TerminalFailure."""
-    async with world(board, runtime) as (story, folder):
-        if not isinstance(story.terminal, Microcontroller):
+    async with world(board, runtime) as (shop, folder):
+        if not isinstance(shop.terminal, Microcontroller):
             raise AttackError(f"the flash of board {board} is not looked at: take one with a microcontroller")
-        async with Intruder(story.broker.port, story.authority, ACQUIRER, "attacker") as intruder:
-            hand = Hand(story.acquirer_element, SLOT, story.acquirer.public_key)
-            siege = TerminalSiege(story, story.terminal.data, intruder, hand, await Hand.new(folder / "stranger"), folder)
-            story.terminal.power_on()
+        async with Intruder(shop.broker.port, shop.authority, ACQUIRER, "attacker") as intruder:
+            hand = Hand(shop.backend.element, SLOT, shop.acquirer.public_key)
+            siege = TerminalSiege(shop, shop.terminal.data, intruder, hand, await Hand.new(folder / "stranger"), folder)
+            shop.terminal.power_on()
             await siege.heard("self-test power_on ended")
-            await siege._until(lambda: bool(story.account.reports), "the first report")
+            await siege._until(lambda: bool(shop.account.reports), "the first report")
             if not await siege.serves():
                 raise AttackError("the terminal obeys nothing even before it is attacked")
             yield siege
@@ -782,7 +782,7 @@ def _credentials() -> Iterator[AnAttack]:
             if pending:
                 await applied(siege)
             key = siege.stranger.public_key
-            certificate = siege.story.authority.client(NAME, key).certificate_der
+            certificate = siege.shop.authority.client(NAME, key).certificate_der
             body = {"application": number, "certificate": certificate, "transport_certificate": certificate}
             await siege.publish(*await siege.signed("credentials", body))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import errno
 import struct
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from random import Random
@@ -15,6 +14,7 @@ from host_sim.buses import Bus, I2cBus, Pins, SpiBus, UartLine
 from host_sim.chips.faces import Chip, I2cChip, UartChip
 from host_sim.machine import machine as op
 from host_sim.mishaps import Hang, Power, Program
+from host_sim.platform import RealTime, Time
 
 B = TypeVar("B", bound=Bus)
 Wire = Callable[["Bench", dict[str, Any]], Chip]  # makes the model of a part of board.json, and puts it on its bus or pins
@@ -82,7 +82,7 @@ def _ds3231(bench: Bench, part: dict[str, Any]) -> Chip:
     from host_sim.chips.ds3231 import Ds3231Chip
 
     chip = Ds3231Chip(bench.now_ms)
-    chip.set_time(int(time.time()))  # as the terminal leaves the works
+    chip.set_time(bench.time.time())  # as the terminal leaves the works
     return bench.on_i2c(part["bus"], part["address"], chip)
 
 
@@ -125,16 +125,15 @@ CHIPLESS = frozenset({"system_clock", "software_key", "iso8583_payment"})
 
 
 class Bench:
-    """board: the facts of a board.json. now_ms: the time of all chips; the machine's own unless given. wiring: for the parts that WIRING
+    """board: the facts of a board.json. time: of all chips; the machine's own unless given. wiring: for the parts that WIRING
     does not know, as host_sim.boards.wiring_of gives it.
 
     chips: the models by the kind of the device ('display'); buses: by the board's names ('reader_bus'), with the faults of
     the wires. Raises ValueError for a part that has no model.
     """
 
-    def __init__(self, board: dict[str, Any], now_ms: Callable[[], int] | None = None, wiring: Mapping[str, Wire] | None = None) -> None:
-        self._now_ms = now_ms or (lambda: time.monotonic_ns() // 1_000_000)
-        self._skipped_ms = 0
+    def __init__(self, board: dict[str, Any], time: Time | None = None, wiring: Mapping[str, Wire] | None = None) -> None:
+        self.time = time or RealTime()
         self.power = Power(self)
         self.program = Program(self)
         self.unique_id = b"\x24\x0a\xc4\x00\x00\x01"  # 0x240ac4: a block of addresses of Espressif
@@ -209,7 +208,7 @@ class Bench:
 
     def now_ms(self) -> int:
         """Milliseconds that never go back."""
-        return self._now_ms() + self._skipped_ms
+        return self.time.now_ms()
 
     def stop_program(self, why: str) -> None:
         """The microcontroller has started anew, in whatever way: the program that ran goes no further. Raises MachineReset."""
@@ -220,7 +219,7 @@ class Bench:
         """A call that does not return: time goes at once to where the watchdog ends it. Raises MachineReset, or Hang without a watchdog."""
         if self._watchdog_due_ms is None:
             raise Hang("a call does not return, and there is no watchdog")
-        self._skipped_ms += max(0, self._watchdog_due_ms + 1 - self.now_ms())
+        self.time.advance(max(0, self._watchdog_due_ms + 1 - self.now_ms()))
         self.watchdog_reset()
         self.stop_program("reset by the watchdog")
 
@@ -232,7 +231,13 @@ class Bench:
 
     def watchdog_expired(self) -> bool:
         """Whether the program failed to feed its watchdog: whoever runs the program stops it then, and calls watchdog_reset."""
-        return self._watchdog_due_ms is not None and self.now_ms() > self._watchdog_due_ms
+        return self.watchdog_left_ms() == 0
+
+    def watchdog_left_ms(self) -> int | None:
+        """In how many milliseconds the watchdog ends the program, unless it is fed. None: it does not run."""
+        if self._watchdog_due_ms is None:
+            return None
+        return max(0, self._watchdog_due_ms + 1 - self.now_ms())
 
     def watchdog_reset(self) -> None:
         self._restart(op.WDT_RESET)

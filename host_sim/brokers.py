@@ -142,6 +142,15 @@ class MosquittoBroker:
             process.kill()
             await process.wait()
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    @property
+    def has_died(self) -> bool:
+        """It was started and not stopped, and runs no more."""
+        return self._process is not None and self._process.returncode is not None
+
     async def restart(self) -> None:
         """Stop and start on the same port, with the sessions kept. Raises BrokerFailure."""
         await self.stop()
@@ -258,6 +267,12 @@ class _StrictBroker(Broker):  # type: ignore[misc]
         super().__init__(config)
         self._subscriptions = _Steady()
 
+    @property
+    def is_serving(self) -> bool:
+        """It listens, and hands out what is published."""
+        listens = all(server.instance.is_serving() for server in self._servers.values())
+        return listens and self._broadcast_task is not None and not self._broadcast_task.done()
+
     @staticmethod
     def _create_ssl_context(listener: ListenerConfig) -> ssl.SSLContext:
         context: ssl.SSLContext = Broker._create_ssl_context(listener)
@@ -324,6 +339,15 @@ class EmbeddedBroker:
         broker, self._broker = self._broker, None
         if broker is not None:
             await asyncio.wait_for(broker.shutdown(), STOP_TIMEOUT_S)
+
+    @property
+    def is_running(self) -> bool:
+        return self._broker is not None and self._broker.is_serving
+
+    @property
+    def has_died(self) -> bool:
+        """As of MosquittoBroker."""
+        return self._broker is not None and not self._broker.is_serving
 
     async def read_revoked(self) -> None:
         """As of MosquittoBroker: it is read at each connection."""

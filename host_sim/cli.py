@@ -21,13 +21,15 @@ from host_sim.boards import boards
 from host_sim.brokers import BrokerFailure
 from host_sim.evidence_package import is_package, verify_package_and_print
 from host_sim.fault_matrix import run_matrix
+from host_sim.fleet import command as fleet
 from host_sim.junit import junit_xml
 from host_sim.runs import Run, run_all
 from host_sim.scenario import ScenarioError, load
 from host_sim.siege import AttackError
-from host_sim.story import BROKERS, Outcome, Story
+from host_sim.story import Outcome, play
 from host_sim.terminal import RUNTIMES, TerminalFailure, check_runtime, runtime_of
 from host_sim.verify import VerifyError, verify_and_print
+from host_sim.world import BROKERS
 
 GOOD, FAILED, WRONG_USAGE = 0, 1, 2
 BOTH = "both"  # runtimes
@@ -83,14 +85,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--jobs", type=_count, default=os.cpu_count() or 1, metavar="N", help="runs at the same time (default: %(default)s)"
     )
     covered.add_argument("--json", action="store_true", help="print one JSON document and nothing else on stdout")
+    fleet.add_command(commands)
     trial.add_commands(commands)
     options = parser.parse_args(arguments)
     own = {"run": _run, "verify": _verify, "faults": _faults, "attack": _attack, "coverage": _coverage}
     try:
         if options.command in own:
             return own[options.command](options)
-        return GOOD if trial.carry_out(options) else FAILED
-    except (ScenarioError, BrokerFailure, TerminalFailure, VerifyError, trial.OfficeError, AttackError) as error:
+        carry_out = fleet.carry_out if options.command == "fleet" else trial.carry_out
+        return GOOD if carry_out(options) else FAILED
+    except (ScenarioError, BrokerFailure, TerminalFailure, VerifyError, trial.OfficeError, AttackError, fleet.FleetError) as error:
         print(f"reinstate: {error}", file=sys.stderr)
         return WRONG_USAGE
     except KeyboardInterrupt:
@@ -117,17 +121,18 @@ def _run(options: argparse.Namespace) -> int:
 
     # The agent's processes and sockets live in this folder; a socket's path has to be short.
     with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
-        story = Story(
-            scenario,
-            Path(folder),
-            board=board,
-            runtime=runtime,
-            language=runs[0].language,
-            broker=options.broker,
-            tell=tell,
-            screens=options.screens,
+        outcome = asyncio.run(
+            play(
+                scenario,
+                Path(folder),
+                board=board,
+                runtime=runtime,
+                language=runs[0].language,
+                broker=options.broker,
+                tell=tell,
+                pictures=options.screens,
+            )
         )
-        outcome = asyncio.run(story.run())
     if options.junit is not None:
         options.junit.write_text(junit_xml(outcome), encoding="utf-8")
     if options.json:

@@ -12,10 +12,9 @@ from random import Random
 from typing import Any
 
 from firmware_agent.selftest.plans import FULL, POWER_ON
-from host_sim.scenario import Scenario
-from host_sim.story import TERMINAL, Story
 from host_sim.technician import Technician
 from host_sim.terminal import TerminalFailure
+from host_sim.world import TERMINAL, Shop, open_shop
 
 LANGUAGE = "en"
 RUN_TIMEOUT_S = 400.0  # of one terminal, from power on: a dead key costs two waits of the examination
@@ -24,7 +23,7 @@ LOOK_S = 0.02
 
 @dataclass(frozen=True)
 class Case:
-    """One fault at one place. id: 'printer.paper_out'; place: as in Story.breakable; component, cause: what is to be found."""
+    """One fault at one place. id: 'printer.paper_out'; place: as in Shop.breakable; component, cause: what is to be found."""
 
     id: str
     place: str
@@ -89,11 +88,11 @@ class Matrix:
         }
 
 
-def cases(story: Story) -> list[Case]:
+def cases(shop: Shop) -> list[Case]:
     """Every fault that the models of this terminal list, in a fixed order. A fault that a model gains is one more case here."""
     found = []
-    buses = story.terminal.hal().buses
-    for place, breakable in sorted(story.breakable.items()):
+    buses = shop.terminal.hal().buses
+    for place, breakable in sorted(shop.breakable.items()):
         for name, fault in sorted(breakable.FAULTS.items()):
             component, cause = fault.component or place, fault.cause
             if place in buses:  # a wire: what fails is the device on it, or, where it has several, all of them at once
@@ -105,9 +104,8 @@ def cases(story: Story) -> list[Case]:
 async def run_matrix(board: str, runtime: str, only: str, clean_runs: int, jobs: int, seed: int, tell: Callable[[str], None]) -> Matrix:
     """Run every case whose id matches `only`, and `clean_runs` runs of a sound terminal, `jobs` at a time. seed: of all that is random."""
     with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
-        story = _story(board, runtime, Path(folder))
-        async with story.world():
-            chosen = [case for case in cases(story) if fnmatch.fnmatch(case.id, only)]
+        async with open_shop(Path(folder), board=board, runtime=runtime, language=LANGUAGE) as shop:
+            chosen = [case for case in cases(shop) if fnmatch.fnmatch(case.id, only)]
     free = asyncio.Semaphore(jobs)
 
     async def one(case: Case | None, number: int) -> Finding | None:
@@ -121,11 +119,6 @@ async def run_matrix(board: str, runtime: str, only: str, clean_runs: int, jobs:
         *(one(case, number) for number, case in enumerate(chosen)), *(one(None, 10_000 + number) for number in range(clean_runs))
     )
     return Matrix(board, runtime, list(zip(chosen, findings[: len(chosen)], strict=True)), findings[len(chosen) :])
-
-
-def _story(board: str, runtime: str, folder: Path, tell: Callable[[str, str], None] = lambda who, what: None) -> Story:
-    scenario = Scenario(Path("fault matrix"), "fault matrix", board, LANGUAGE, ())
-    return Story(scenario, folder, board=board, runtime=runtime, language=LANGUAGE, broker="embedded", tell=tell)
 
 
 async def _diagnose(board: str, runtime: str, case: Case | None, random: Random) -> tuple[Finding | None, str]:
@@ -142,26 +135,25 @@ async def _diagnose(board: str, runtime: str, case: Case | None, random: Random)
                 technician.heard(what)
 
     with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
-        story = _story(board, runtime, Path(folder), tell)
-        async with story.world():
-            technician = Technician(story.terminal, LANGUAGE, random)
+        async with open_shop(Path(folder), board=board, runtime=runtime, language=LANGUAGE, tell=tell) as shop:
+            technician = Technician(shop.terminal, LANGUAGE, random)
             if case is None:
-                for place in story.breakable.values():  # the ways of sound parts are no reason for a complaint
+                for place in shop.breakable.values():  # the ways of sound parts are no reason for a complaint
                     for habit in sorted(place.HABITS):
                         if random.random() < 0.2:
                             place.fault(habit)
             elif not case.when_running:
-                story.breakable[case.place].fault(case.name)
+                shop.breakable[case.place].fault(case.name)
             try:
                 async with asyncio.timeout(RUN_TIMEOUT_S):
-                    story.terminal.power_on()
-                    await _ended(story, lines, POWER_ON)
+                    shop.terminal.power_on()
+                    await _ended(shop, lines, POWER_ON)
                     if not _found(lines):
-                        await story.acquirer.order(TERMINAL, action="self_test", plan=FULL)
-                        await _until(story, lambda: any(line.startswith("accepted") and "self_test" in line for line in lines))
+                        await shop.acquirer.order(TERMINAL, action="self_test", plan=FULL)
+                        await _until(shop, lambda: any(line.startswith("accepted") and "self_test" in line for line in lines))
                         if case is not None and case.when_running:
-                            story.breakable[case.place].fault(case.name)
-                        await _ended(story, lines, FULL)
+                            shop.breakable[case.place].fault(case.name)
+                        await _ended(shop, lines, FULL)
             except TimeoutError:
                 return _found(lines), "the self-test did not end: " + " | ".join(lines[-3:])
             except TerminalFailure as error:
@@ -171,14 +163,14 @@ async def _diagnose(board: str, runtime: str, case: Case | None, random: Random)
     return _found(lines), next((line for line in lines if line.startswith("diagnosis ")), "full test")
 
 
-async def _ended(story: Story, lines: list[str], plan: str) -> None:
+async def _ended(shop: Shop, lines: list[str], plan: str) -> None:
     """Until the plan has ended, or something was found: in safe mode no plan ends."""
-    await _until(story, lambda: _found(lines) is not None or any(line.startswith(f"self-test {plan} ended") for line in lines))
+    await _until(shop, lambda: _found(lines) is not None or any(line.startswith(f"self-test {plan} ended") for line in lines))
 
 
-async def _until(story: Story, holds: Callable[[], bool]) -> None:
+async def _until(shop: Shop, holds: Callable[[], bool]) -> None:
     while not holds():
-        story.terminal.check()
+        shop.terminal.check()
         await asyncio.sleep(LOOK_S)
 
 

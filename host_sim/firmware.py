@@ -1,10 +1,15 @@
-"""What goes on a device: the files that a board's manifest.py lists, and the signed list of them; with what may befall them there."""
+"""What goes on a device: the files that a board's manifest.py lists, and the signed list of them; with what may befall them there.
+
+A Linux terminal has no such manifest.py: whole packages go there, as a wheel.
+"""
 
 from __future__ import annotations
 
+import base64
 import functools
 import os
 import shutil
+import zipfile
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,10 +23,21 @@ from host_sim.chips.faces import Chip, Fault
 if TYPE_CHECKING:
     from hal.secure_element import SecureElement
 
+SOURCE = Path(__file__).parent.parent
+PACKAGES = ("firmware_agent", "hal")  # of which everything goes on a Linux terminal, and of its board
+WHEEL = "Wheel-Version: 1.0\nGenerator: reinstate\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+# The libraries are those of the environment that the package manager has made: a release names none.
+METADATA = "Metadata-Version: 2.1\nName: reinstate\nVersion: {version}\nRequires-Python: >=3.11\n"
+COMMANDS = "[console_scripts]\nreinstate-agent = boards.{board}.main:main\n"
+ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the first there is: the same program is the same wheel
+
 
 @functools.cache
 def listed_files(board: str) -> dict[str, Path]:
     """Path on the device -> file here, by the board's manifest.py: a program in the manifest language of MicroPython's build tools."""
+    folder = board_folders()[board]
+    if not (folder / "manifest.py").exists():
+        return _whole_packages(board, folder)
     listed: dict[str, Path] = {}
 
     def include(manifest_path: str) -> None:
@@ -44,8 +60,19 @@ def listed_files(board: str) -> dict[str, Path]:
         listed[module_path] = Path(base_path, module_path).resolve()
 
     language: dict[str, Any] = {"metadata": lambda **facts: None, "include": include, "package": package, "module": module}
-    include(str(board_folders()[board] / "manifest.py"))
+    include(str(folder / "manifest.py"))
     return listed
+
+
+def _whole_packages(board: str, folder: Path) -> dict[str, Path]:
+    places = {package: SOURCE / package for package in PACKAGES} | {f"boards/{board}": folder}
+    listed = {
+        f"{package}/{path.relative_to(place).as_posix()}": path
+        for package, place in places.items()
+        for path in sorted(place.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    return listed | {"boards/__init__.py": SOURCE / "boards" / "__init__.py"}
 
 
 def install(board: str, device: Path) -> None:
@@ -62,6 +89,33 @@ def release(board: str, folder: Path, version: str) -> None:
     install(board, folder)
     about = folder / "firmware_agent" / "__init__.py"
     about.write_text(about.read_text(encoding="utf-8").replace(f'"{VERSION}"', f'"{version}"'), encoding="utf-8")
+
+
+def describe(board: str, folder: Path, version: str) -> None:
+    """Put beside a Linux terminal's program what makes a wheel of it, all but its own list (packaging.python.org, "Binary distribution
+    format").
+    """
+    about = folder / f"reinstate-{version}.dist-info"
+    about.mkdir()
+    (about / "WHEEL").write_text(WHEEL, encoding="utf-8")
+    (about / "METADATA").write_text(METADATA.format(version=version), encoding="utf-8")
+    (about / "entry_points.txt").write_text(COMMANDS.format(board=board), encoding="utf-8")
+
+
+def pack(folder: Path, version: str, target: Path) -> Path:
+    """The wheel of a program that was described, made in `target`."""
+    wheel = target / f"reinstate-{version}-py3-none-any.whl"
+    record = f"reinstate-{version}.dist-info/RECORD"
+    lines = []
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                name, content = path.relative_to(folder).as_posix(), path.read_bytes()
+                digest = base64.urlsafe_b64encode(sha256(content).digest()).decode().rstrip("=")
+                lines.append(f"{name},sha256={digest},{len(content)}\n")
+                archive.writestr(zipfile.ZipInfo(name, ZIP_TIME), content)
+        archive.writestr(zipfile.ZipInfo(record, ZIP_TIME), "".join(lines) + f"{record},,\n")
+    return wheel
 
 
 async def signed_manifest(device: Path, element: SecureElement, slot: int, public_key: bytes, version: str = VERSION) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import os
 import shutil
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from firmware_agent import start
 from firmware_agent.boot.slots import DATA_FOLDER, SLOTS, Slots
 from firmware_agent.links.mqtt_paho import MqttPahoLink
+from firmware_agent.links.mqtt_stream import MqttStreamLink
 from hal.files import Files
 from hal.hal import Hal
 from hal.platform import Platform
@@ -24,15 +26,18 @@ from host_sim.machine.flash import files_on
 from host_sim.machine.machine import MachineReset
 from host_sim.machine.server import BenchServer
 from host_sim.mishaps import Hang
-from host_sim.platform import in_process_platform
+from host_sim.platform import Time, in_process_platform
+from host_sim.simulated_time import SimulatedTime
 from host_sim.terminal import RUNTIMES, DesktopTerminal, TerminalFailure
 
 if TYPE_CHECKING:
     from host_sim.machine.machine import Port
+    from host_sim.simulated_time import Guest
 
 OVERLAY = Path(__file__).parent / "machine" / "overlay"
+OVERLAY_SIMULATED = OVERLAY.with_name("overlay_simulated")  # lies over it where time is simulated
 HEAP_BYTES = 1_000_000  # words here are 64 bit: about twice what a microcontroller needs; compiling the sources is included
-WATCHDOG_LOOK_S = 0.05
+WATCHDOG_LOOK_S = 0.05  # whether it was started
 CANCEL_AGAIN_S = 0.2  # a wait whose time is over in the same turn takes a cancellation for its own
 # The tasks of the program in this process that the running task belongs to. What a program starts is its own, and ends with it.
 _PROGRAM: contextvars.ContextVar[set[asyncio.Task[Any]] | None] = contextvars.ContextVar("program", default=None)
@@ -54,11 +59,12 @@ class Microcontroller(DesktopTerminal):
     """bench: its chips, with the supply and the program that may fail; flash: in folder / data, the program in folder / device."""
 
     RUNTIMES = RUNTIMES
+    HAS_SIMULATED_TIME = True
 
-    def __init__(self, board: str, runtime: str, folder: Path, log: Callable[[str], None]) -> None:
-        super().__init__(board, runtime, folder, log)
+    def __init__(self, board: str, runtime: str, folder: Path, log: Callable[[str], None], time: Time | None = None) -> None:
+        super().__init__(board, runtime, folder, log, time)
         try:
-            self.bench = Bench(self.facts, wiring=wiring_of(board))
+            self.bench = Bench(self.facts, self.time, wiring_of(board))
         except ValueError as error:  # a part without a model, a bus of no known kind
             raise TerminalFailure(f"board {board}: {error}") from error
         self._restarting = False
@@ -86,7 +92,7 @@ class Microcontroller(DesktopTerminal):
 
     def _platform(self, port: Port) -> Platform:
         program, spare = Files(str(self.device)), Files(str(self.device / self.spare_slot))
-        return in_process_platform(port, files_on(port)(str(self.data)), program=program, spare=spare)
+        return in_process_platform(port, files_on(port)(str(self.data)), self.time, program=program, spare=spare)
 
     @property
     def spare_slot(self) -> str:
@@ -121,9 +127,10 @@ class Microcontroller(DesktopTerminal):
             watch.cancel()
 
     async def _watch(self) -> None:
-        """The watchdog of the microcontroller, in real time: a program that stands still is noticed here."""
+        """The watchdog of the microcontroller: a program that stands still is noticed here."""
         while True:
-            await asyncio.sleep(WATCHDOG_LOOK_S)
+            left_ms = self.bench.watchdog_left_ms()
+            await asyncio.sleep(WATCHDOG_LOOK_S if left_ms is None else left_ms / 1000)
             if self.bench.watchdog_expired():
                 self.bench.watchdog_reset()
                 self._reset()
@@ -140,7 +147,7 @@ class Microcontroller(DesktopTerminal):
         port = _ProgramPort(self.bench)
         context = contextvars.copy_context()
         context.run(_PROGRAM.set, tasks)
-        main = context.run(asyncio.create_task, start.start(self._platform(port), self.board.build, lambda: MqttPahoLink, self._heard))
+        main = context.run(asyncio.create_task, start.start(self._platform(port), self.board.build, lambda: link_class(self.time), self._heard))
 
         def stop() -> None:
             port.ended = True
@@ -164,10 +171,16 @@ class Microcontroller(DesktopTerminal):
             main.result()
 
     async def _run_micropython(self, binary: str) -> None:
+        with contextlib.ExitStack() as present:
+            guest = present.enter_context(self.time.guest()) if isinstance(self.time, SimulatedTime) else None
+            await self._run_process(binary, guest)
+
+    async def _run_process(self, binary: str, guest: Guest | None) -> None:
         socket = self.folder / "bench.sock"
-        server = BenchServer(self.bench, str(socket))
+        server = BenchServer(self.bench, str(socket), guest)
         await server.start()
-        environment = {"MICROPYPATH": f"{OVERLAY}:{self.device}:.frozen", server.ENVIRONMENT: str(socket)}
+        overlays = f"{OVERLAY}" if guest is None else f"{OVERLAY_SIMULATED}:{OVERLAY}"
+        environment = {"MICROPYPATH": f"{overlays}:{self.device}:.frozen", server.ENVIRONMENT: str(socket)}
         process = await asyncio.create_subprocess_exec(
             binary,
             "-X",
@@ -183,6 +196,8 @@ class Microcontroller(DesktopTerminal):
         def stop() -> None:
             if process.returncode is None:
                 process.kill()
+                if guest is not None:
+                    guest.end()
 
         self._stop = stop
         try:
@@ -191,9 +206,16 @@ class Microcontroller(DesktopTerminal):
             await process.wait()
         finally:
             if process.returncode is None:
-                process.kill()
+                stop()
                 await process.wait()
             await server.stop()
+
+
+def link_class(time: Time) -> type[MqttPahoLink] | type[MqttStreamLink]:
+    """The MQTT client for this runtime: paho, as Linux terminals have it. It works in threads, by the machine's own time; in simulated time
+    it is the one of microcontrollers, which waits by the terminal's clock alone.
+    """
+    return MqttStreamLink if isinstance(time, SimulatedTime) else MqttPahoLink
 
 
 class _ProgramPort:

@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import time as system_time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hal.files import Files
 from hal.platform import Platform
 from host_sim.chips.flash import Flash
 from host_sim.machine.machine import NET_RESOLVE, Machine
 from host_sim.machine.network import Network
-from host_sim.simulated_time import TICKS_HALF, TICKS_PERIOD
+from host_sim.simulated_time import TICKS_HALF, TICKS_PERIOD, SimulatedTime
 
 if TYPE_CHECKING:
     from host_sim.machine.machine import Port
+
+T = TypeVar("T")
 
 
 class RealTime:
     """The calls of MicroPython's time module that the terminal uses, on the machine's own clock."""
 
+    def __init__(self) -> None:
+        self._skipped_ms = 0
+
+    def now_ms(self) -> int:
+        """Milliseconds that never wrap."""
+        return system_time.monotonic_ns() // 1_000_000 + self._skipped_ms
+
     def ticks_ms(self) -> int:
-        return system_time.monotonic_ns() // 1_000_000 % TICKS_PERIOD
+        return self.now_ms() % TICKS_PERIOD
 
     def ticks_diff(self, later: int, earlier: int) -> int:
         return (later - earlier + TICKS_HALF) % TICKS_PERIOD - TICKS_HALF
@@ -34,16 +43,26 @@ class RealTime:
     async def sleep_ms(self, duration_ms: int) -> None:
         await asyncio.sleep(duration_ms / 1000)
 
+    def advance(self, duration_ms: int) -> None:
+        """Skip what nobody wants to sit through: for whoever asks this object it has passed."""
+        self._skipped_ms += duration_ms
+
+    def run(self, program: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run(program)
+
+
+Time = RealTime | SimulatedTime
+
 
 def in_process_platform(
     bench: Port,
     files: Files | Flash,
-    time: Any = None,
+    time: Time | None = None,
     sleep_ms: Callable[[int], Awaitable[None]] | None = None,
     program: Files | None = None,
     spare: Files | None = None,
 ) -> Platform:
-    """What a board's build() is handed. bench: one, or a way to one; time: a SimulatedTime (the bench is to have its now_ms), or the
+    """What a board's build() is handed. bench: one, or a way to one; time: a SimulatedTime (the bench's, too), or the
     machine's own; sleep_ms: how to wait in that time, unless `time` has a sleep_ms of its own; program: what is on the device, or this
     source tree; spare: the folder for a newer one.
     """

@@ -54,6 +54,7 @@ EXPORTS = ("JSON", "JUnit XML")
 WORK = ("function_tests", "self_test")
 # The rows of docs/coverage.md: why a terminal is suspended, the way back, materials, meanwhile, prevention.
 ROWS = tuple(f"{group}{number}" for group, count in (("S", 12), ("P", 15), ("M", 10), ("C", 9), ("K", 9)) for number in range(1, count + 1))
+EXPECTS = "expect_"  # how a verb begins that does nothing, and waits
 WHERE = "where_there_is"  # instead of a verb: steps for terminals that have this device
 DEVICES = ("printer", "scanner", "sounder")  # that a board may be without
 RECORDS = (EVIDENCE, AUDIT, SUMMARY)
@@ -159,6 +160,12 @@ def load(path: Path) -> Scenario:
     return _Reader(path).scenario(root)
 
 
+def step_of(verb: str, argument: object = None) -> Step:
+    """A step as it would stand in a file, given by a program. Raises ScenarioError as for a file of one line, 'step'."""
+    text = yaml.safe_dump(verb if argument is None else {verb: argument}, allow_unicode=True, default_flow_style=True, width=10**6)
+    return _Reader(Path("step")).step(yaml.compose(text, Loader=yaml.SafeLoader))
+
+
 class _Reader:
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -192,11 +199,11 @@ class _Reader:
                 for name, part in self._mapping(item.value[0][1], DEVICES, ()).items():
                     steps += self._steps(part, name)
             else:
-                step = self._step(item)
+                step = self.step(item)
                 steps.append(Step(step.verb, step.argument, step.line, device))
         return tuple(steps)
 
-    def _step(self, node: yaml.Node) -> Step:
+    def step(self, node: yaml.Node) -> Step:
         argument: yaml.Node | None = None
         if isinstance(node, yaml.MappingNode) and len(node.value) == 1:
             name_node, argument = node.value[0]

@@ -24,8 +24,7 @@ from firmware_agent.messages.cose import ALG_ESP256, key_id, signing_digest
 from hal.drivers.software_key import SoftwareKey
 from host_sim.acquirer.equipment import software_element
 from host_sim.pki import TestAuthority
-from host_sim.scenario import Scenario
-from host_sim.story import Story
+from host_sim.world import Shop, open_shop
 
 TERMINAL, ACQUIRER = "terminal", "acquirer"  # what is attacked
 LANGUAGE = "en"
@@ -122,28 +121,18 @@ async def besiege(siege: AnySiege, attacks: Sequence[Attack[AnySiege]], tell: Ca
 
 
 @contextlib.asynccontextmanager
-async def world(board: str, runtime: str, acquirer_told: Callable[[str], None] = lambda line: None) -> AsyncIterator[tuple[Story, Path]]:
+async def world(board: str, runtime: str, acquirer_told: Callable[[str], None] = lambda line: None) -> AsyncIterator[tuple[Shop, Path]]:
     """Broker, acquirer and a provisioned terminal that is still off; and a folder for what the attacker has."""
 
     def tell(who: str, what: str) -> None:
         if who == "acquirer":
             acquirer_told(what)
 
-    scenario = Scenario(Path("attack"), "attack", board, LANGUAGE, ())
     with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
-        story = Story(
-            scenario,
-            Path(folder),
-            board=board,
-            runtime=runtime,
-            language=LANGUAGE,
-            broker="embedded",
-            tell=tell,
-        )
-        async with story.world():
-            loot = Path(folder) / "attacker"
-            loot.mkdir()
-            yield story, loot
+        loot = Path(folder) / "attacker"
+        loot.mkdir()
+        async with open_shop(Path(folder), board=board, runtime=runtime, language=LANGUAGE, tell=tell) as shop:
+            yield shop, loot
 
 
 async def until(holds: Callable[[], bool], what: str, limit_s: float = LIMIT_S) -> None:

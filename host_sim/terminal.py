@@ -14,6 +14,7 @@ from firmware_agent.selftest.firmware_image import MANIFEST_NAME
 from hal.hal import Hal
 from host_sim.chips.escpos_printer import Raster, Slip, TextLine
 from host_sim.chips.faces import Breakable
+from host_sim.platform import RealTime, Time
 from host_sim.provision import factory, provision
 from host_sim.reading import text_of_picture, text_of_raster
 
@@ -29,7 +30,8 @@ class TerminalFailure(Exception):
 
 
 class DesktopTerminal:
-    """board: id, see host_sim.boards; folder: empty, or one that a terminal of this board used before; log: each line of the agent's.
+    """board: id, see host_sim.boards; folder: empty, or one that a terminal of this board used before; log: each line of the agent's;
+    time: of all that it is made of, the machine's own unless given.
 
     facts: of the board; chips: the models by the kind of the device, each with its own back face; buses: the wires by the board's names;
     breakable: all that can be broken, by the name of the device or the component; lines: what the agent said so far; device: the folder of
@@ -37,9 +39,13 @@ class DesktopTerminal:
     """
 
     RUNTIMES: tuple[str, ...] = ()  # that this kind of terminal runs
+    HAS_SIMULATED_TIME = False  # whether this kind can be in any time but the machine's own
 
-    def __init__(self, board: str, runtime: str, folder: Path, log: Callable[[str], None]) -> None:
+    def __init__(self, board: str, runtime: str, folder: Path, log: Callable[[str], None], time: Time | None = None) -> None:
         self.check_runtime(board, runtime)
+        self.time = time or RealTime()
+        if not self.HAS_SIMULATED_TIME and not isinstance(self.time, RealTime):
+            raise TerminalFailure(f"board {board} has no simulated time")
         self.board = importlib.import_module(f"boards.{board}.board")
         self.facts: dict[str, Any] = self.board.facts()
         self.runtime = runtime
@@ -165,9 +171,16 @@ def check_runtime(board: str, runtime: str) -> None:
     _kind_of(board).check_runtime(board, runtime)
 
 
-def desktop_terminal(board: str, runtime: str, folder: Path, log: Callable[[str], None]) -> DesktopTerminal:
+def has_simulated_time(board: str) -> bool:
+    """Whether a terminal of that board can be in any time but the machine's own."""
+    return _kind_of(board).HAS_SIMULATED_TIME
+
+
+def desktop_terminal(
+    board: str, runtime: str, folder: Path, log: Callable[[str], None], time: Time | None = None
+) -> DesktopTerminal:
     """A terminal of that board: arguments as of DesktopTerminal. Raises TerminalFailure for a runtime that the board does not have."""
-    return _kind_of(board)(board, runtime, folder, log)
+    return _kind_of(board)(board, runtime, folder, log, time)
 
 
 def text_of_slip(slip: Slip, font: Font) -> list[str]:

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from firmware_agent.orders import ACTIONS
 from firmware_agent.selftest.firmware_image import MANIFEST_NAME
 from host_sim.acquirer.acquirer import Acquirer, ended, summary
 from host_sim.acquirer.office import LOOK_S, Office, OfficeError, order, order_fields
-from host_sim.boards import board_folders
-from host_sim.firmware import release
+from host_sim.boards import boards
+from host_sim.firmware import describe, pack, release
+from host_sim.terminal import RUNTIMES, runtime_of
 
 __all__ = ["OfficeError", "add_commands", "carry_out"]
 
@@ -42,11 +44,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     activate = commands.add_parser("activate", help="issue an activation code for a terminal's number", description=_activate.__doc__)
     activate.add_argument("folder", type=Path, metavar="DIR")
     activate.add_argument("--terminal", required=True, metavar="NUMBER", help="the number that the device gets, as T0000001")
-    signed = commands.add_parser("release", help="sign a microcontroller's program", description=_release.__doc__)
+    signed = commands.add_parser("release", help="sign a program", description=_release.__doc__)
     signed.add_argument("folder", type=Path, metavar="DIR")
-    signed.add_argument(
-        "--board", required=True, choices=[board for board, folder in board_folders().items() if (folder / "manifest.py").exists()]
-    )
+    signed.add_argument("--board", required=True, choices=boards(), help="whose program it is")
     signed.add_argument("--version", default=VERSION, help="newer than what the terminals run (default: %(default)s)")
     signed.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where the program goes; it is not there yet")
     watch = commands.add_parser("watch", help="verify and show what terminals report", description=_watch.__doc__)
@@ -124,15 +124,26 @@ async def _activate(options: argparse.Namespace) -> bool:
 
 
 async def _release(options: argparse.Namespace) -> bool:
-    """Put a board's program into a folder, with the list of its files signed by the acquirer, to be copied into a terminal's spare slot."""
+    """Put a board's program into a folder, with the list of its files signed by the acquirer: to be copied into the spare slot of a
+    microcontroller; for a Linux terminal it is a wheel, for `reinstate-agent update`.
+    """
     if not is_version(options.version):
         raise OfficeError(f"--version {options.version!r}: whole numbers with dots between, as 0.2.0")
     if options.output.exists():
         raise OfficeError(f"{options.output} is there already")
     acquirer = await Office(options.folder).acquirer()
-    release(options.board, options.output, options.version)
-    manifest = await acquirer.firmware_manifest(options.output, options.version)
     acquirer.registry.close()
+    if runtime_of(options.board) == RUNTIMES[0]:
+        release(options.board, options.output, options.version)
+        manifest = await acquirer.firmware_manifest(options.output, options.version)
+    else:
+        options.output.mkdir(parents=True)
+        with tempfile.TemporaryDirectory() as name:
+            program = Path(name) / "program"
+            release(options.board, program, options.version)
+            describe(options.board, program, options.version)
+            manifest = await acquirer.firmware_manifest(program, options.version)
+            pack(program, options.version, options.output)
     (options.output / MANIFEST_NAME).write_bytes(manifest)
     print(f"version {options.version} for {options.board}, signed by {acquirer.name}: {options.output}")
     return True

@@ -106,6 +106,11 @@ class Uplink(Breakable):
         """New connections pass again."""
         self._mode = "up"
 
+    @property
+    def is_up(self) -> bool:
+        """Neither cut nor a black hole; what its faults do is another thing."""
+        return self._mode == "up"
+
     def fault(self, name: str, on: bool = True) -> None:
         """Switch a fault on or off; only while it is started. Raises ValueError with the list of what exists."""
         if name not in self.FAULTS:

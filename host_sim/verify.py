@@ -224,7 +224,7 @@ def report_lines(finding: Finding, language: str) -> Iterator[str]:
         yield f"{words.get('results', 'results')}:"
         texts = load(language)
         for result in results:
-            device, outcome, cause = (_text(texts, prefix + ".", result[key]) for prefix, key in TEXTS_OF_RESULTS)
+            device, outcome, cause = (word_text(texts, prefix + ".", result[key]) for prefix, key in TEXTS_OF_RESULTS)
             told = ", ".join(filter(None, (outcome, cause, result["error"], result["detail"], f"{result['duration_ms']} ms")))
             yield f"  {result['phase']:<20} {device}: {told}"
 
@@ -376,7 +376,7 @@ def time_text(seconds: int) -> str:
         return str(seconds)
 
 
-def _text(texts: Texts, prefix: str, word: str) -> str:
+def word_text(texts: Texts, prefix: str, word: str) -> str:
     """The text of a word, or the word: a newer terminal may know more of them."""
     try:
         return texts.get(prefix + word)

@@ -131,7 +131,7 @@ COMPUTED: dict[str, tuple[str, ...]] = {
     # What has no words here stands on the page as its own word.
     **{
         prefix: tuple(key.removeprefix(prefix) for key in TABLES["en"] if key.startswith(prefix))
-        for prefix in ("op.did.", "op.order.", "op.message.", "op.event.")
+        for prefix in ("op.did.", "op.order.", "op.message.", "op.event.", "op.detail.")
     },
 }
 

@@ -128,7 +128,7 @@ class Scene:
         self.time = SimulatedTime(NOW_S)
         build_as = STAND_IN if facts["runtime"] == "cpython" else board
         module = import_module(f"boards.{build_as}.board")
-        self.bench = Bench(module.facts(), self.time.now_ms, wiring_of(build_as))
+        self.bench = Bench(module.facts(), self.time, wiring_of(build_as))
         self._flash = Flash()
         self.hal: Hal = module.build(in_process_platform(self.bench, self._flash, self.time))
         for kind in KINDS:

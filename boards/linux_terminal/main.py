@@ -1,5 +1,5 @@
-"""The command `reinstate-agent`: runs the agent of a Linux terminal, tests its devices from a shell, looks for what is attached, and takes
-the credentials with which the terminal becomes an acquirer's.
+"""The command `reinstate-agent`: runs the agent of a Linux terminal, tests its devices from a shell, looks for what is attached, takes the
+credentials with which the terminal becomes an acquirer's, writes its records to files, and installs a newer program.
 
 Exit codes: 0 done and good; 1 done, and something failed; 2 wrong usage, configuration or installation, in one line on stderr; 75 the agent
 is to be started again (EX_TEMPFAIL of sysexits.h).
@@ -7,6 +7,7 @@ is to be started again (EX_TEMPFAIL of sysexits.h).
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -17,7 +18,9 @@ from boards.linux_terminal.configuration import ConfigurationError, load
 from boards.linux_terminal.desk import Desk, DeskError, NobodyThere, ask
 from boards.linux_terminal.process import InUse, Process, Restart, boot_id, sole_use
 from boards.linux_terminal.service import Log, Manager
+from firmware_agent import VERSION
 from firmware_agent.boot.boot_guard import BootGuard
+from firmware_agent.records.console_export import AUDIT, EVIDENCE, SUMMARY
 from firmware_agent.start import place_of, program_root, start
 from hal.drivers.linux.linux_clock import sleep_ms
 from hal.errors import CH_EXTERNAL, CH_INTERACTIVE, CH_INTERNAL, DeviceError
@@ -27,7 +30,7 @@ from hal.resolver import resolve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
     from typing import Any, TypeVar
 
     from boards.linux_terminal.configuration import Configuration
@@ -46,6 +49,8 @@ if TYPE_CHECKING:
 
 GOOD, FAILED, WRONG_USAGE, AGAIN = 0, 1, 2, 75
 CONFIGURATION = "/etc/reinstate/agent.toml"
+COMMAND = "/usr/local/bin/reinstate-agent"  # as the service's unit has it
+RECORDS = (EVIDENCE, AUDIT, SUMMARY)
 LEVELS = {"internal": CH_INTERNAL, "external": CH_EXTERNAL, "interactive": CH_INTERACTIVE}
 GOODBYE_MS = 3000  # for the broker to take what is to be told before an end
 ENDING_S = 5.0  # for all tasks to come to their end
@@ -73,6 +78,7 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="reinstate-agent", description="The agent of a payment terminal on Linux.")
+    parser.add_argument("--version", action="version", version="%(prog)s " + VERSION)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     running = commands.add_parser("run", help="run the agent, as the service does", description=_run.__doc__)
     running.set_defaults(run=_run)
@@ -90,11 +96,25 @@ def _parser() -> argparse.ArgumentParser:
     enrol = commands.add_parser("enrol", help="take the acquirer's credentials, from a file", description=_enrol.__doc__)
     enrol.add_argument("credentials", metavar="FILE", help="what the acquirer has answered")
     enrol.set_defaults(run=_enrol)
-    for command in (running, test, request, enrol):
+    export = commands.add_parser("export", help="write a signed record to a file", description=_export.__doc__)
+    export.add_argument("what", choices=RECORDS, help="the evidence log, its audit, or the summary of the last suspension")
+    export.add_argument("output", metavar="FILE", help="where it goes, for `reinstate verify`")
+    export.set_defaults(run=_export)
+    update = commands.add_parser("update", help="install a newer program that the acquirer has signed", description=_update.__doc__)
+    newer = update.add_mutually_exclusive_group(required=True)
+    newer.add_argument("wheel", nargs="?", metavar="WHEEL", help="the program; its signed list lies beside it")
+    newer.add_argument("--back", action="store_true", help="exchange the program for the one before it")
+    update.add_argument("--command", default=COMMAND, metavar="LINK", help="what starts the agent (default: %(default)s)")
+    update.set_defaults(run=_update)
+    for command in (running, test, request, enrol, export, update):
         command.add_argument("--config", default=CONFIGURATION, metavar="FILE", help="default: %(default)s")
     look = commands.add_parser("detect", help="propose a configuration", description=_detect.__doc__)
     look.set_defaults(run=_detect)
     return parser
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _wrong(what: str) -> int:
@@ -184,9 +204,17 @@ class _Service:
         from firmware_agent.selftest.plans import PlanError
 
         try:
+            if "export" in question:
+                return {"record": await self._record(str(question["export"]))}
             return _told(await _test_by_agent(self._wait_for_agent, self._hal, question))
-        except (PlanError, DeskError) as error:
+        except (PlanError, DeskError, DeviceError) as error:
             return {"refused": str(error)}
+
+    async def _record(self, what: str) -> str:
+        agent = await self._wait_for_agent()
+        if agent.terminal is None:
+            raise DeskError("the terminal has no identity, or no memory: there is no record to sign")
+        return await _record(agent.terminal, what)
 
     async def _wait_for_agent(self) -> "Agent":
         """Until it has come as far as to serve somebody."""
@@ -334,16 +362,13 @@ async def _test_by_agent(agent_there: "Callable[[], Any]", hal: "Hal", question:
 
 async def _test_alone(configuration: "Configuration", question: "Question") -> "Answer":
     """As the agent would test, with no agent beside."""
-    from firmware_agent.identity.identity import Identity, IdentityError
+    from firmware_agent.identity.identity import IdentityError
     from firmware_agent.selftest.engine import run_phases
     from firmware_agent.selftest.plans import PlanError
     from firmware_agent.selftest.subject import Subject
     from firmware_agent.store import Store, StoreError
-    from firmware_agent.terminal import Terminal
 
-    def log(line: str) -> None:
-        print(line, file=sys.stderr)
-
+    log = _to_stderr
     hal = _hal(configuration, _platform(configuration, log))
     try:
         plan, phases = _chosen(hal, question)
@@ -357,7 +382,7 @@ async def _test_alone(configuration: "Configuration", question: "Question") -> "
         try:
             store.open()
             rotten = bool(store.damaged)
-            terminal = Terminal(hal, store, Identity.load(store), log)
+            terminal = await _terminal(hal, store, log)
             return _told(await _test_terminal(hal, terminal, plan, phases))
         except (StoreError, IdentityError, ValueError) as error:
             log("degraded %s" % error)
@@ -366,6 +391,20 @@ async def _test_alone(configuration: "Configuration", question: "Question") -> "
     finally:
         await _end_tasks(log)
         _shut_down(hal, log)
+
+
+async def _terminal(hal: "Hal", store: "Store", log: "Callable[[str], None]") -> "Terminal":
+    """The terminal, where no agent runs; it counts as a start of its own, or what it says would have the sequences of the one before.
+
+    Raises IdentityError, StoreError, DeviceError.
+    """
+    from firmware_agent.boot.rollback import Rollback
+    from firmware_agent.identity.identity import Identity
+    from firmware_agent.terminal import Terminal
+
+    identity = Identity.load(store)
+    await Rollback(store, hal.secure_element, log).count_boot()
+    return Terminal(hal, store, identity, log)
 
 
 async def _test_terminal(hal: "Hal", terminal: "Terminal", plan: str, phases: "list[Phase]") -> "LastRun":
@@ -474,28 +513,127 @@ def _enrol(options: argparse.Namespace) -> int:
 async def _with_store(config: str, work: "Callable[[Hal, Store], Awaitable[T]]") -> "T":
     """What `work` gives, with memory and secure element in use and nobody beside. Raises Refused."""
     from firmware_agent.identity.enrolment import EnrolmentError
+    from firmware_agent.identity.identity import IdentityError
     from firmware_agent.store import Store, StoreError
 
     configuration = load(config)
-
-    def log(line: str) -> None:
-        print(line, file=sys.stderr)
-
     try:
         with sole_use(configuration.state):
-            hal = _hal(configuration, _platform(configuration, log))
+            hal = _hal(configuration, _platform(configuration, _to_stderr))
             try:
                 for error in await hal.bring_up(("clock", "storage", "secure_element")):
                     raise Refused(str(error))
                 store = Store(hal.storage)
                 store.open()
                 return await work(hal, store)
-            except (EnrolmentError, DeviceError, StoreError) as error:
+            except (EnrolmentError, IdentityError, DeviceError, StoreError) as error:
                 raise Refused(str(error)) from error
             finally:
-                _shut_down(hal, log)
+                _shut_down(hal, _to_stderr)
     except OSError as error:
         raise Refused("%s: %s" % (error.filename or configuration.state, error.strerror)) from error
+
+
+# export
+
+
+def _export(options: argparse.Namespace) -> int:
+    """Write a record to a file that `reinstate verify` verifies: by the agent where it runs, else without it."""
+    try:
+        answer = ask(load(options.config).socket, {"export": options.what})
+    except NobodyThere:
+
+        async def alone(hal: "Hal", store: "Store") -> "Answer":
+            return {"record": await _record(await _terminal(hal, store, _to_stderr), options.what)}
+
+        answer = _with_store_as_owner(options.config, alone)
+    if "refused" in answer:
+        return _wrong(str(answer["refused"]))
+    try:
+        with open(options.output, "w", encoding="ascii") as file:
+            file.write(str(answer["record"]))
+    except OSError as error:
+        return _wrong("%s: %s" % (options.output, error.strerror))
+    print("%s: verify it with `reinstate verify %s --key CERTIFICATE`" % (options.output, options.output))
+    return GOOD
+
+
+async def _record(terminal: "Terminal", what: str) -> str:
+    """The package of the evidence log; of the others the signed text, as it stands in a slip's code. Raises DeskError, DeviceError."""
+    from firmware_agent.messages.signed_text import encode_text
+    from firmware_agent.records.evidence_package import audit_now, package
+    from firmware_agent.records.summary import summary_now
+
+    if what == EVIDENCE:
+        return "\n".join(await package(terminal)) + "\n"  # at once: later, older entries may have retired
+    if what not in RECORDS:
+        raise DeskError("no record %r; there are: %s" % (what, ", ".join(RECORDS)))
+    claims = audit_now(terminal) if what == AUDIT else summary_now(terminal)
+    if claims is None:
+        raise DeskError("this terminal was never suspended: there is no summary")
+    _, message = await terminal.signed(claims)
+    return encode_text(terminal.identity.acquirer, message) + "\n"
+
+
+# update
+
+
+def _update(options: argparse.Namespace) -> int:
+    """Install a newer program, after the acquirer's signature over its list and every file by that list were found good; or go back to the
+    one before. The agent must not run; it is the new program from its next start on. Exit code 1: nothing was changed, and why.
+    """
+    from boards.linux_terminal import update
+    from firmware_agent.boot.update import UpdateError
+
+    try:
+        place = update.Place(options.command)
+        with sole_use(place.base):
+            if options.back:
+                print("%s is what runs from the next start on" % place.back())
+                return GOOD
+            with update.workshop(place.base) as folder:
+                wheel = update.own_copy(options.wheel, folder)
+
+                async def approved(hal: "Hal", store: "Store") -> "tuple[str, dict[str, bytes]]":
+                    return await update.approved(await _terminal(hal, store, _to_stderr), os.path.dirname(wheel) + "/program")
+
+                version, listed = _with_store_as_owner(options.config, approved)
+                update.install(place, wheel, version, listed)
+    except UpdateError as error:
+        print("reinstate-agent: %s: %s" % (error.code, error), file=sys.stderr)
+        return FAILED
+    except OSError as error:
+        print("reinstate-agent: %s: %s" % (error.filename or options.wheel, error.strerror), file=sys.stderr)
+        return FAILED
+    print("version %s runs from the next start on; the one before is kept: reinstate-agent update --back" % version)
+    return GOOD
+
+
+def _with_store_as_owner(config: str, work: "Callable[[Hal, Store], Awaitable[T]]") -> "T":
+    """As `_with_store`. Raises Refused."""
+    state = load(config).state
+    try:
+        with _as_owner(state):
+            return asyncio.run(_with_store(config, work))
+    except FileNotFoundError as error:
+        raise Refused("%s: %s" % (state, error.strerror)) from error
+
+
+@contextlib.contextmanager
+def _as_owner(state: str) -> "Iterator[None]":
+    """Where root does what needs the agent's memory: as the agent's user, who could not write what root leaves there. Raises OSError."""
+    status = os.stat(state)
+    group = os.getegid()
+    if os.geteuid() or not status.st_uid:
+        yield
+        return
+    os.setegid(status.st_gid)
+    os.seteuid(status.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
 
 
 # detect

@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from firmware_agent.flows.first_network import FirstNetwork
     from firmware_agent.flows.ui import Ui
     from firmware_agent.identity.activation import Activation
     from firmware_agent.identity.identity import Identity
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from hal.clock import Clock
 
 DIGITS = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
-KEY_DEVICES = "help"  # shows what the self-test found
+KEY_HELP = "help"  # shows what the self-test found, and leads to the network
 GROUP = 4  # digits that stand together
 DONE_MS = 5000  # for which a person sees who the terminal is now
 SECOND_MS = 1000
@@ -23,7 +24,8 @@ SECOND_MS = 1000
 
 class ActivationDesk:
     """activation: of this terminal; replaced: it had an identity once, and another device has it now; restart: as who it is then;
-    log: takes one line for a technician; activated: is told the identity.
+    log: takes one line for a technician; activated: is told the identity; network: sets it up, None where there is nothing to choose, or
+    that is done elsewhere.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class ActivationDesk:
         restart: "Callable[[], None]",
         log: "Callable[[str], None]",
         activated: "Callable[[Identity], None] | None" = None,
+        network: "FirstNetwork | None" = None,
     ) -> None:
         self._activation = activation
         self._replaced = replaced
@@ -41,6 +44,7 @@ class ActivationDesk:
         self._restart = restart
         self._log = log
         self._activated = activated
+        self._network = network
 
     async def serve(self, ui: "Ui", outdated: "Callable[[], bool]", devices: "Page | None") -> None:
         """Until the terminal is activated and restarted, or `outdated`. devices: what the self-test found; None: there is another page to
@@ -48,29 +52,47 @@ class ActivationDesk:
 
         Raises StoreError, DeviceError.
         """
-        further = KEY_DEVICES if devices is not None else KEY_BACK
+        further = KEY_HELP if devices is not None else KEY_BACK
         texts = ui.texts
         digits = ""
         note = "warning.replaced" if self._replaced else ""
         while not outdated():
             if not await self._waited(ui, outdated, devices is None):
                 return
-            page = code_page(texts, digits, self._activation.factory.terminal, note)
+            is_missing = self._is_network_missing()
+            page = code_page(texts, digits, self._activation.factory.terminal, note, is_missing)
             if devices is None:
                 page.footer = texts.get("hint.entry")
-            key = await ui.ask(page, outdated, DIGITS + ("enter", "clear", further))
+
+            def changed(shown: bool = is_missing) -> bool:
+                return outdated() or self._is_network_missing() != shown
+
+            key = await ui.ask(page, changed, DIGITS + ("enter", "clear", further))
             if key in DIGITS:
                 digits = (digits + key)[:CODE_DIGITS]
             elif key == "clear":
                 digits = digits[:-1]
             elif key == KEY_BACK:
                 return
-            elif key == KEY_DEVICES and devices is not None:
-                await ui.ask(devices, outdated, ("enter", "cancel", KEY_DEVICES))
+            elif key == KEY_HELP and devices is not None:
+                await self._help(ui, outdated, devices)
             elif key == "enter" and digits:
                 note = await self._ask(ui, digits)
                 if note not in ["activation.failed." + code for code in FAILURES]:
                     digits = ""  # the acquirer does not take this one
+
+    def _is_network_missing(self) -> bool:
+        return self._network is not None and self._network.is_missing()
+
+    async def _help(self, ui: "Ui", outdated: "Callable[[], bool]", devices: Page) -> None:
+        """The devices; and the network, where there is one to choose."""
+        key = "1"
+        if self._network is not None:
+            key = await ui.ask(help_page(ui.texts), outdated, (KEY_BACK, KEY_HELP))
+        if key == "1":
+            await ui.ask(devices, outdated, ("enter", KEY_BACK, KEY_HELP))
+        elif key == "2" and self._network is not None:
+            await self._network.set_up(ui, outdated)
 
     async def _ask(self, ui: "Ui", digits: str) -> str:
         """Ask the acquirer; gives the key of the text that says why it came to nothing."""
@@ -106,15 +128,24 @@ class ActivationDesk:
         return (self._activation.tries.wait_ms() + SECOND_MS - 1) // SECOND_MS
 
 
-def code_page(texts: "Texts", digits: str, hardware_id: str, note: str = "") -> Page:
-    """digits: typed so far; note: key of the text that says why the last one came to nothing, or '' for what to do."""
+def code_page(texts: "Texts", digits: str, hardware_id: str, note: str = "", is_network_missing: bool = False) -> Page:
+    """digits: typed so far; note: key of the text that says why the last one came to nothing, or '' for what to do; is_network_missing: and
+    could be set up here.
+    """
     places = digits + texts.get("activation.place") * (CODE_DIGITS - len(digits))
     code = " ".join([places[start : start + GROUP] for start in range(0, CODE_DIGITS, GROUP)])
     lines = [code, texts.get(note or "activation.enter")]  # the code first, so that a small display shows it
     if note:
         lines.append(texts.get("activation.enter"))
+    if is_network_missing:
+        lines.insert(1, texts.get("activation.network"))
     lines.append(texts.get("activation.device", hardware=hardware_id))
     return Page("activation", texts.get("activation.title"), lines, footer=texts.get("hint.activation"), tone="alert" if note else "normal")
+
+
+def help_page(texts: "Texts") -> Page:
+    choices = [("1", texts.get("activation.help.choice.1")), ("2", texts.get("network.choice.1"))]
+    return Page("activation.help", texts.get("activation.help.title"), (), choices, texts.get("hint.back"))
 
 
 def asking_page(texts: "Texts") -> Page:

@@ -16,22 +16,26 @@ if TYPE_CHECKING:
 HEADING = "reinstate-evidence 1"
 
 
+def audit_now(terminal: "Terminal") -> Claims:
+    """The audit of the log as it is now: how many entries there are, and its head."""
+    evidence = terminal.evidence
+    return Claims(
+        kind_named("audit"),
+        terminal.identity.terminal,
+        terminal.outbox.next_sequence(),
+        {"count": evidence.number, "head": evidence.head},
+        issued_at=terminal.wall_s,
+        boot_count=terminal.boot_count,
+    )
+
+
 async def package(terminal: "Terminal") -> "Iterator[str]":
     """The lines: the heading and the topic; the audit of the log as it is now, a signed message; the anchor; the entries, the oldest first.
     They are read as they are taken: not after older entries may have retired. Raises DeviceError: it cannot be signed.
     """
-    evidence = terminal.evidence
-    count = evidence.number
-    claims = Claims(
-        kind_named("audit"),
-        terminal.identity.terminal,
-        terminal.outbox.next_sequence(),
-        {"count": count, "head": evidence.head},
-        issued_at=terminal.wall_s,
-        boot_count=terminal.boot_count,
-    )
+    claims = audit_now(terminal)
     where, message = await terminal.signed(claims)
-    return _lines(terminal.store, where, message, count)
+    return _lines(terminal.store, where, message, claims.number("count"))
 
 
 def _lines(store: "Store", where: str, message: bytes, count: int) -> "Iterator[str]":

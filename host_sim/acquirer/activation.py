@@ -169,15 +169,15 @@ class Place:
 
 
 class Activations:
-    """acquirer: whose terminals, with a sealing key; place: for the terminals; revoked: called when certificates were revoked, for the
-    broker to read the new list.
+    """acquirer: whose terminals, with a sealing key; place_of: where the terminal of a number is sent; revoked: called when certificates
+    were revoked, for the broker to read the new list.
     """
 
     def __init__(
         self,
         acquirer: Acquirer,
         authority: TestAuthority,
-        place: Place,
+        place_of: Callable[[str], Place],
         now_s: Callable[[], int],
         told: Callable[[str], None],
         revoked: Callable[[], Awaitable[None]],
@@ -185,7 +185,7 @@ class Activations:
         self.codes = Codes(acquirer.registry.engine)
         self._acquirer = acquirer
         self._authority = authority
-        self._place = place
+        self._place_of = place_of
         self._now_s = now_s
         self._told = told
         self._revoked = revoked
@@ -244,7 +244,7 @@ class Activations:
             self._told(f"{terminal}: the device before is revoked")
         keys = claims.octets("request"), claims.octets("transport_key")
         certificate, transport = self._authority.for_new_keys(*keys, terminal)
-        place = self._place
+        place = self._place_of(terminal)
         granted = Credentials(
             terminal,
             acquirer.name,

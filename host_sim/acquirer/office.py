@@ -109,7 +109,9 @@ class Office:
             self.name, self.authority, element, public_key, lambda: int(time.time()), told, registry, process, self.sealing_key
         )
         place = Place(self.broker_host, self.broker_port, self.broker_host, {})
-        acquirer.activations = Activations(acquirer, self.authority, place, lambda: int(time.time()), told, self._tell_broker)
+        acquirer.activations = Activations(
+            acquirer, self.authority, lambda terminal: place, lambda: int(time.time()), told, self._tell_broker
+        )
         return acquirer
 
     async def activation_code(self, terminal: str) -> str:

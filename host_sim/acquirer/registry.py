@@ -278,6 +278,18 @@ class Registry:
         with self._read() as connection:
             return [Kept(row.id, row.terminal, claims_of(row.message), row.taken_by) for row in connection.execute(query)]
 
+    def noted(self, after: int = 0) -> list[tuple[int, str, int, int, str]]:
+        """As `messages`, of all and unread: (id, terminal, boot, sequence, kind)."""
+        columns = (_messages.c.id, _messages.c.terminal, _messages.c.boot, _messages.c.sequence, _messages.c.kind)
+        with self._read() as connection:
+            rows = connection.execute(select(*columns).where(_messages.c.id > after).order_by(_messages.c.id))
+            return [(number, terminal, boot, sequence, kind) for number, terminal, boot, sequence, kind in rows]
+
+    def duplicates(self) -> int:
+        """How many messages came again after they were kept."""
+        with self._read() as connection:
+            return connection.scalar(select(func.sum(_terminals.c.duplicates))) or 0
+
     def count(self, terminal: str = "") -> int:
         """How many messages were verified."""
         query = select(func.count()).select_from(_messages)

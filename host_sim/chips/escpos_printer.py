@@ -95,12 +95,15 @@ class Slip:
             last = item
         return images
 
+    @property
+    def height_dots(self) -> int:
+        return sum(_height(item) for item in self.items)
+
     def picture(self) -> Image.Image:
         """The slip as a black-and-white picture, one pixel a dot."""
         from PIL import Image  # here, for a fleet prints without drawing
 
-        height = sum(_height(item) for item in self.items)
-        paper = Image.new("1", (self.width_dots, max(1, height)), 1)
+        paper = Image.new("1", (self.width_dots, max(1, self.height_dots)), 1)
         top = 0
         for item in self.items:
             picture = _drawn(item)

@@ -45,6 +45,11 @@ class SerialScannerChip(UartChip):
         self._code = None
 
     @property
+    def holds_code(self) -> bool:
+        """Whether a code is held before it that was not read yet."""
+        return self._code is not None
+
+    @property
     def light(self) -> bool:
         return self._triggered and not self.has("no_light")
 

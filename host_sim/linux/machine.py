@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import sys
 import time
 import uuid
@@ -23,12 +22,12 @@ from hal.hal import Hal
 from hal.platform import Platform
 from hal.resolver import resolve
 from host_sim.acquirer.equipment import software_element
-from host_sim.boards import board_folders
-from host_sim.firmware import Image
+from host_sim.firmware import Image, install
 from host_sim.linux.disk import Disk
 from host_sim.linux.interface import Interface
 from host_sim.linux.names import Names
 from host_sim.linux.service import Service
+from host_sim.platform import Time
 from host_sim.provision import BROKER_HOST, BROKER_NAME, commission
 from host_sim.terminal import DesktopTerminal, TerminalFailure
 
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
     from host_sim.acquirer.acquirer import Acquirer
     from host_sim.pki import TestAuthority
 
-SOURCE = Path(__file__).parent.parent.parent
-PACKAGES = ("firmware_agent", "hal")  # and the board's own
 WATCHDOG_S = 30.0
 COMMAND_TIMEOUT_S = 60.0
 # Kind and part -> module.Class of its model, loaded when a board lists it.
@@ -62,8 +59,8 @@ class LinuxMachine(DesktopTerminal):
 
     RUNTIMES = ("cpython",)
 
-    def __init__(self, board: str, runtime: str, folder: Path, log: Callable[[str], None]) -> None:
-        super().__init__(board, runtime, folder, log)
+    def __init__(self, board: str, runtime: str, folder: Path, log: Callable[[str], None], time: Time | None = None) -> None:
+        super().__init__(board, runtime, folder, log, time)
         self.disk = Disk(folder / "disk")
         self.names = Names(folder / "names")
         parts = {kind: part["part"] for kind, part in self.facts["parts"].items()}
@@ -72,7 +69,7 @@ class LinuxMachine(DesktopTerminal):
         for interface in self._interfaces:
             interface.folder.mkdir(parents=True, exist_ok=True)
         if not self.device.exists():
-            self._install(board)
+            install(board, self.device)
         self.image = Image(self.device)
         self.breakable = {**self.chips, "storage": self.disk, "names": self.names, "firmware": self.image}
         self.configuration = folder / "agent.toml"
@@ -88,14 +85,6 @@ class LinuxMachine(DesktopTerminal):
         module, _, name = MODELS[kind, part].partition(".")
         model: Interface = getattr(import_module(f"host_sim.linux.{module}"), name)(self.folder / kind)
         return model
-
-    def _install(self, board: str) -> None:
-        """What the wheel brings to the terminal."""
-        ignored = shutil.ignore_patterns("__pycache__")
-        for package in PACKAGES:
-            shutil.copytree(SOURCE / package, self.device / package, ignore=ignored)
-        shutil.copytree(board_folders()[board], self.device / "boards" / board, ignore=ignored)
-        shutil.copy(SOURCE / "boards" / "__init__.py", self.device / "boards")
 
     async def set_up(self) -> None:
         for interface in self._interfaces:

@@ -122,7 +122,7 @@ async def world(folder: Path) -> AsyncIterator[World]:
 
     acquirer.publish = publish  # type: ignore[method-assign]
     place = Place("broker.acq1.example", 8883, "localhost", {"language": "en"})
-    acquirer.activations = Activations(acquirer, authority, place, clock.wall_s, lambda line: None, revoked)
+    acquirer.activations = Activations(acquirer, authority, lambda terminal: place, clock.wall_s, lambda line: None, revoked)
     yield made
 
 

@@ -1,11 +1,17 @@
 """The menu: what is offered where, that a key opens its flow, and who gives way to what."""
 
-from firmware_agent.flows.menu.menu import MENU, SESSION_MS, TECHNICIAN, VIEWED_MS, Entry, load, menu
+from firmware_agent import VERSION
+from firmware_agent.flows.menu.menu import MENU, SESSION_MS, TECHNICIAN, VIEWED_MS, Entry, load, menu, menu_page
 from firmware_agent.flows.menu.technician_flow import session
 from firmware_agent.identity.technician import Technician
+from firmware_agent.screens.font import Font
+from firmware_agent.screens.page_view import BODY, CHOICE, TITLE, lay_out
 from firmware_agent.state.machine import Suspended
 from firmware_agent.state.reasons import ACTOR_HOST, Reason
+from firmware_agent.texts import LANGUAGES
+from firmware_agent.texts import load as load_texts
 from tests.core.menu_parts import Place
+from tests.core.terminal_parts import TERMINAL
 
 
 def keys_of(page):
@@ -52,3 +58,15 @@ def test_a_flow_is_loaded_by_its_name():
 
     assert load(entry) is results_flow
     assert [entry.key for entry in MENU][:2] == ["1", "2"] and TECHNICIAN[-1].flow == ""
+
+
+def test_on_a_display_of_four_rows_the_first_entry_is_seen_at_once():
+    place = Place()
+    font = Font()
+    for language in LANGUAGES:
+        texts = load_texts(language)
+        page = menu_page(texts, place.terminal, [entry for entry in MENU if entry.key != "2"])
+        _, rows = lay_out(page, 128, 64, font)
+        assert [kind for kind, _ in rows[:4]] == [TITLE, BODY, CHOICE, CHOICE], (language, rows[:4])
+        assert TERMINAL in rows[1][1] and VERSION in rows[1][1]
+        texts.close()

@@ -70,7 +70,7 @@ def test_the_operation_log_tells_who_did_what_the_newest_first():
     terminal = recovered()
     terminal.send("event", {"name": "signed_on", "detail": "badge T-0042"})
     lines = list(operation_lines(Words(), terminal, OFFSET_MIN))
-    assert lines[0] == "2026-11-22 08:13 op.event.signed_onop.andbadge T-0042"
+    assert lines[0] == "2026-11-22 08:13 op.event.signed_onop.andop.detail.badge number=T-0042"
     told = [line[17:] for line in lines]
     in_order = [
         "op.order.suspendop.andreason.violationop.andC-2026-1107",
@@ -102,16 +102,16 @@ def test_every_kind_of_fact_is_told():
         (["accepted", "credentials", 7, DIGEST], "op.message.credentials"),
         (["accepted", "newer", 7, DIGEST, "word"], "newerop.andword"),
         (["accepted", "order", 7, DIGEST, "newer"], "newer"),
-        (["refused", "expired", 4, DIGEST], "op.refused count=4 detail=expired"),
+        (["refused", "expired", 4, DIGEST], "op.refused count=4 detail=op.detail.expired number="),
         (["report", "daily", "1", [[10, 1, 40]]], "op.report count=1 plan=plan.daily"),
         (["report", "device.printer", "1", []], "op.report count=0 plan=device.printer"),
         (["test", "print", "fail", "paper_out"], "op.test outcome=outcome.fail test=test.print"),
-        (["event", "storage_refuses", "full", 1], "op.event.storage_refusesop.andfull"),
+        (["event", "storage_refuses", "full", 1], "op.event.storage_refusesop.andop.detail.full number="),
         (["event", "newer", "", 1], "newer"),
         (["shown", "suspended", 1], "op.shown page=suspended.title"),
         (["shown", "newer", 1], "op.shown page=newer"),
         (["answered", "newer", "1", 1], "op.chosen text=newer (1)"),
-        ([BROKEN, "missing", 3], "op.broken detail=missing number=3"),
+        ([BROKEN, "missing", 3], "op.broken detail=op.detail.missing number= number=3"),
         ([UNKEPT, 3], "op.unkept count=3"),
     ):
         assert log_of(fact) == [told], fact

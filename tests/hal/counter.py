@@ -18,7 +18,7 @@ T = TypeVar("T")
 class Counter:
     def __init__(self) -> None:
         self.time = SimulatedTime()
-        self.bench = Bench(board.facts(), self.time.now_ms)
+        self.bench = Bench(board.facts(), self.time)
         self.flash = Flash()
         self.bench.chips["storage"] = self.flash
 

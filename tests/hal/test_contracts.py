@@ -26,7 +26,7 @@ WITHOUT_ENABLING = {"clock", "storage"}  # what everything needs, so it works fr
 
 def _hal(board: str, time: SimulatedTime) -> Hal:
     module: Any = importlib.import_module(f"boards.{board}.board")
-    hal: Hal = module.build(in_process_platform(Bench(module.facts(), time.now_ms, wiring_of(board)), Flash(), time))
+    hal: Hal = module.build(in_process_platform(Bench(module.facts(), time, wiring_of(board)), Flash(), time))
     return hal
 
 

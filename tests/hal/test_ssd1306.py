@@ -33,7 +33,7 @@ class Wired:
         self.time = SimulatedTime()
         bus = {"kind": "i2c", "id": 0, "scl": 22, "sda": 21, "frequency_hz": 400000}
         part = {"part": "ssd1306", "bus": "bus", "address": ADDRESS, "width_px": 128, "height_px": height_px}
-        self.bench = Bench({"id": "display", "buses": {"bus": bus}, "parts": {"display": part}}, self.time.now_ms)
+        self.bench = Bench({"id": "display", "buses": {"bus": bus}, "parts": {"display": part}}, self.time)
         chip = self.bench.chips["display"]
         assert isinstance(chip, Ssd1306Chip)
         self.chip = chip

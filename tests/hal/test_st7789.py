@@ -35,7 +35,7 @@ class Wired:
         bus = {"kind": "spi", "id": 1, "sck": 12, "mosi": 11} | ({"miso": miso} if miso is not None else {})
         part = {"part": "st7789", "bus": "bus", "cs": 10, "dc": 14, "reset": 21, "backlight": 47}
         part |= {"width_px": width_px, "height_px": height_px}
-        self.bench = Bench({"id": "display", "buses": {"bus": bus}, "parts": {"display": part}}, self.time.now_ms)
+        self.bench = Bench({"id": "display", "buses": {"bus": bus}, "parts": {"display": part}}, self.time)
         chip = self.bench.chips["display"]
         assert isinstance(chip, St7789Chip)
         self.chip = chip

@@ -40,7 +40,7 @@ class Wired:
 
     def __init__(self) -> None:
         self.time = SimulatedTime()
-        self.bench = Bench(BOARD, self.time.now_ms)
+        self.bench = Bench(BOARD, self.time)
         self.machine = Machine(self.bench)
         self.clock = SystemClock(self.time, self.machine.RTC(), self.time.sleep_ms)
 

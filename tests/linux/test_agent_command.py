@@ -21,6 +21,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from boards.linux_terminal import board
 from boards.linux_terminal import main as command
@@ -32,11 +34,15 @@ from firmware_agent.boot.boot_guard import BY_POWER, BootGuard
 from firmware_agent.links.link import LinkSettings, Tls
 from firmware_agent.links.mqtt_paho import MqttPahoLink
 from firmware_agent.start import _why
+from firmware_agent.state.machine import Suspended
+from firmware_agent.state.reasons import ACTOR_HOST, Reason
+from firmware_agent.store import Store
 from hal.drivers.linux.framebuffer import FB_BLANK_POWERDOWN, FB_BLANK_UNBLANK
 from hal.files import Files
 from host_sim.acquirer.acquirer import Acquirer, running
 from host_sim.acquirer.equipment import software_element, started_clock
 from host_sim.brokers import EmbeddedBroker, free_port
+from host_sim.cli import main as reinstate
 from host_sim.linux.framebuffer_file import FramebufferFile
 from host_sim.pki import TestAuthority
 from host_sim.provision import SLOT, provision
@@ -518,6 +524,96 @@ def test_the_report_of_a_terminal_is_the_same_from_the_agent_and_from_the_shell(
     phases = [[result["phase"] for result in document["results"]] for document in documents]
     assert phases[0] == phases[1] == [phase for phase in PHASES if phase != "network"]
     assert agent.end(signal.SIGTERM) == 0
+
+
+def test_two_self_tests_from_the_shell_say_two_things(place: Place) -> None:
+    asyncio.run(provisioned(place, TestAuthority(), free_port()))
+    documents = [json.loads(place.run("selftest", "--plan", "power_on", "--json").stdout) for _ in range(2)]
+    assert documents[0]["sequence"] < documents[1]["sequence"]
+
+
+# export
+
+
+def exported(place: Place, acquirer: Acquirer, what: str) -> str:
+    """What `reinstate verify` says of it."""
+    file, certificate = place.folder / what, place.folder / "certificate.pem"
+    done = place.run("export", what, str(file))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{file}: verify it with")
+    point = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + acquirer.accounts[TERMINAL].public_key)
+    certificate.write_bytes(point.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        assert reinstate(["verify", str(file), "--key", str(certificate)]) == 0
+    return said.getvalue()
+
+
+def test_records_are_written_to_files_that_reinstate_verify_takes_with_a_running_agent_and_without(place: Place) -> None:
+    acquirer = asyncio.run(provisioned(place, TestAuthority(), free_port()))
+    done = place.run("export", "summary", str(place.folder / "summary"))
+    assert done.returncode == 2 and done.stderr == "reinstate-agent: this terminal was never suspended: there is no summary\n"
+    agent = place.start()
+    agent.wait_for("self-test power_on ended, 0 found")
+    assert place.run("export", "summary", str(place.folder / "summary")).stderr == done.stderr
+    counts = []
+    for _ in range(2):
+        assert "signature good, the log is whole" in exported(place, acquirer, "evidence")
+        (count,) = [line for line in exported(place, acquirer, "audit").splitlines() if "count" in line]
+        counts.append(count)
+        if agent.process.poll() is None:
+            assert agent.end(signal.SIGTERM) == 0
+    assert counts[0] and counts[1]
+
+
+def test_the_summary_of_a_suspension_that_goes_on_is_exported(place: Place) -> None:
+    acquirer = asyncio.run(provisioned(place, TestAuthority(), free_port()))
+    asyncio.run(suspended(place))
+    assert "violation" in exported(place, acquirer, "summary")
+    agent = place.start()
+    agent.wait_for("self-test power_on ended, 0 found")
+    assert "violation" in exported(place, acquirer, "summary")
+    assert agent.end(signal.SIGTERM) == 0
+
+
+async def suspended(place: Place) -> None:
+    """By the acquirer's order, as it stands in the memory of a terminal that is off."""
+    configuration = load(str(place.configuration))
+    hal = command._hal(configuration, command._platform(configuration, lambda line: None))
+    await hal.bring_up(("clock", "storage", "secure_element"))
+    store = Store(hal.storage)
+    store.open()
+    terminal = await command._terminal(hal, store, lambda line: None)
+    terminal.booted()
+    terminal.apply([Suspended(Reason("violation", ACTOR_HOST))])
+
+
+@pytest.mark.parametrize(("question", "said"), [({"export": "everything"}, "no record 'everything'; there are: evidence, audit, summary")])
+def test_a_record_that_there_is_not_is_refused_with_those_that_there_are(place: Place, question: dict[str, object], said: str) -> None:
+    asyncio.run(provisioned(place, TestAuthority(), free_port()))
+    agent = place.start()
+    agent.wait_for("self-test power_on ended, 0 found")
+    assert ask(str(place.socket), question) == {"refused": said}
+
+
+def test_a_terminal_without_an_identity_has_no_records(running_agent: tuple[Place, Agent]) -> None:
+    place, _ = running_agent
+    done = place.run("export", "audit", str(place.folder / "audit"))
+    assert done.returncode == 2 and "has no identity" in done.stderr and done.stderr.count("\n") == 1
+    assert not (place.folder / "audit").exists()
+
+
+@pytest.mark.needs("root")
+def test_what_root_does_with_the_memory_is_the_agents_users(place: Place) -> None:
+    place.state.mkdir()
+    os.chown(place.state, NOBODY, NOBODY)
+    place.folder.chmod(0o755)
+    with command._as_owner(str(place.state)):
+        (place.state / "x").write_text("")
+        with pytest.raises(PermissionError):
+            (place.folder / "y").write_text("")
+    assert ((place.state / "x").stat().st_uid, (place.state / "x").stat().st_gid) == (NOBODY, NOBODY)
+    assert (os.geteuid(), os.getegid()) == (0, 0)
 
 
 def test_an_end_in_order_tells_the_acquirer_what_the_last_will_would(place: Place) -> None:

@@ -15,9 +15,8 @@ from pathlib import Path
 import pytest
 
 from host_sim.linux.machine import LinuxMachine
-from host_sim.scenario import Scenario
-from host_sim.story import PASSWORD, SSID, Story
 from host_sim.terminal import TerminalFailure, check_runtime
+from host_sim.world import PASSWORD, SSID, Shop, open_shop
 from tests.story.world import until
 
 ROOT = Path(__file__).parents[2]
@@ -26,18 +25,16 @@ pytestmark = [pytest.mark.needs(program) for program in ("root", "pcscd", "vsmar
 
 
 @contextlib.asynccontextmanager
-async def linux_world() -> AsyncIterator[tuple[Story, LinuxMachine]]:
+async def linux_world() -> AsyncIterator[tuple[Shop, LinuxMachine]]:
     """A provisioned terminal that is in service."""
-    scenario = Scenario(Path("test"), "a test", BOARD, "en", ())
     with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
-        story = Story(scenario, Path(folder), board=BOARD, runtime="cpython", language="en", broker="embedded", tell=print)
-        async with story.world():
-            machine = story.terminal
+        async with open_shop(Path(folder), board=BOARD, runtime="cpython", language="en", tell=print) as shop:
+            machine = shop.terminal
             assert isinstance(machine, LinuxMachine)
             machine.power_on()
             await until(lambda: said(machine, "self-test power_on ended") == 1, "the end of the self-test")
-            await until(lambda: story.account.online and len(story.account.reports) == 1, "its report")
-            yield story, machine
+            await until(lambda: shop.account.online and len(shop.account.reports) == 1, "its report")
+            yield shop, machine
 
 
 def said(machine: LinuxMachine, head: str) -> int:
@@ -59,11 +56,9 @@ async def asked_for_a_self_test(machine: LinuxMachine) -> list[str]:
 
 def test_every_device_of_the_terminal_keeps_its_contract_through_two_lives() -> None:
     async def scenario() -> dict[str, list[str]]:
-        scenario = Scenario(Path("test"), "a test", BOARD, "en", ())
         with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
-            story = Story(scenario, Path(folder), board=BOARD, runtime="cpython", language="en", broker="embedded", tell=print)
-            async with story.world():
-                machine = story.terminal
+            async with open_shop(Path(folder), board=BOARD, runtime="cpython", language="en", tell=print) as shop:
+                machine = shop.terminal
                 assert isinstance(machine, LinuxMachine)
                 program = [sys.executable, str(Path(__file__).with_name("contract_side.py")), str(machine.configuration), SSID, PASSWORD]
                 environment = machine.environment | {"PYTHONPATH": str(ROOT)}
@@ -79,11 +74,11 @@ def test_every_device_of_the_terminal_keeps_its_contract_through_two_lives() -> 
 
 def test_a_killed_agent_is_started_again_and_knows_that_it_was_killed() -> None:
     async def scenario() -> None:
-        async with linux_world() as (story, machine):
+        async with linux_world() as (shop, machine):
             machine.process.send_signal(signal.SIGKILL)
             await until(lambda: said(machine, "self-test power_on ended") == 2, "the next start")
             assert machine.service.restarts == 1
-            assert story.account.state["mode"] == "in_service"
+            assert shop.account.state["mode"] == "in_service"
 
     asyncio.run(scenario())
 
@@ -103,9 +98,9 @@ def test_an_agent_that_stands_still_is_ended_by_the_service_managers_watchdog(mo
 
 def test_sigterm_ends_it_cleanly_and_the_acquirer_hears_that_it_has_left() -> None:
     async def scenario() -> None:
-        async with linux_world() as (story, machine):
+        async with linux_world() as (shop, machine):
             machine.process.send_signal(signal.SIGTERM)
-            await until(lambda: not story.account.online, "the farewell")
+            await until(lambda: not shop.account.online, "the farewell")
             with pytest.raises(TerminalFailure, match="exit code 0"):
                 while True:
                     machine.check()
@@ -128,7 +123,7 @@ def test_sigterm_ends_it_cleanly_and_the_acquirer_hears_that_it_has_left() -> No
 )
 def test_what_is_pulled_out_while_it_runs_is_missed_and_found_again(kind: str, fault: str, cause: str) -> None:
     async def scenario() -> None:
-        async with linux_world() as (story, machine):
+        async with linux_world() as (shop, machine):
             machine.breakable[kind].fault(fault)
             assert f"{kind} {cause}" in await asked_for_a_self_test(machine)
             machine.breakable[kind].fault(fault, False)
@@ -139,11 +134,11 @@ def test_what_is_pulled_out_while_it_runs_is_missed_and_found_again(kind: str, f
 
 def test_reports_go_on_over_a_full_disk_and_say_so() -> None:
     async def scenario() -> None:
-        async with linux_world() as (story, machine):
+        async with linux_world() as (shop, machine):
             machine.disk.fault("full")
-            reports = len(story.account.reports)
+            reports = len(shop.account.reports)
             assert "storage full" in await asked_for_a_self_test(machine)
-            await until(lambda: len(story.account.reports) > reports, "the report of a terminal whose disk is full")
+            await until(lambda: len(shop.account.reports) > reports, "the report of a terminal whose disk is full")
             machine.disk.fault("full", False)
             assert await asked_for_a_self_test(machine) == []
 
@@ -168,10 +163,10 @@ def test_a_second_agent_says_that_there_is_one_and_ends() -> None:
 
 def test_a_self_test_from_the_shell_is_the_agents_own_and_reaches_the_acquirer() -> None:
     async def scenario() -> None:
-        async with linux_world() as (story, machine):
-            reports = len(story.account.reports)
+        async with linux_world() as (shop, machine):
+            reports = len(shop.account.reports)
             assert await asked_for_a_self_test(machine) == []
-            await until(lambda: len(story.account.reports) == reports + 1, "the same result at the acquirer")
+            await until(lambda: len(shop.account.reports) == reports + 1, "the same result at the acquirer")
 
     asyncio.run(scenario())
 

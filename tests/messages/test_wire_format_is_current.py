@@ -17,11 +17,11 @@ from firmware_agent.messages.inbound import REFUSALS, Judge
 from firmware_agent.messages.schema import KINDS
 from hal.clock import TRUST_SET
 from hal.drivers.p256 import P256
+from host_sim.wire_words import REFUSAL_TEXTS
 from tools.build_wire_format import (
     DOCUMENT,
     EXAMPLE_PRIVATE_KEY,
     EXAMPLE_TOPIC,
-    REFUSAL_TEXTS,
     document,
     example_claims,
     main,

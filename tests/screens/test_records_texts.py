@@ -2,20 +2,66 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from firmware_agent.flows.menu.records_pages import detail_in_words
+from firmware_agent.identity.technician import SUSPICIOUS as BADGE_REFUSALS
 from firmware_agent.messages.events import EVENTS
+from firmware_agent.messages.inbound import REFUSALS
 from firmware_agent.messages.schema import DOWN, KINDS
 from firmware_agent.orders import ACTIONS
+from firmware_agent.prevention.probation import ANOMALIES
+from firmware_agent.prevention.training import OPERATIONS
 from firmware_agent.records.audit_report import COUNTED, SIGNED_ON
+from firmware_agent.records.evidence import ALTERED, CUT_OFF, MISSING, OTHER_HEAD
 from firmware_agent.records.timeline import MOMENTS
 from firmware_agent.state import machine
 from firmware_agent.state.reasons import REASON_KINDS
 from firmware_agent.texts import LANGUAGES, load
 
 NO_LINE = ("answer", "audited")  # messages that are no fact
-# Events that somebody brings about; the terminal's own stand there by their name.
-BY_PEOPLE = ("signed_on", "sign_on_refused", "technician_confirmed", "notice_confirmed", "training_done", "shop_changed", "visitor_checked")
+# Details of events, as they are written for the wire.
+DETAILS = """
+PIN, 3 in a row
+badge, expired
+badge, copied
+badge, other_acquirer
+badge T-0042
+good badge T-0042, as a code
+at the counter
+kept unproven
+the terminal started anew
+no connection within 300 s
+version 0.2.0 runs
+by 3
+2 places
+full: reports go on from memory
+not_writable: reports go on from memory
+missing at 4
+altered at 4
+other_head at 4
+3 crashes, 2 power losses
+self_test printer paper_out
+restart boot 4
+network lost for 10 minutes
+daily 92 %
+card_changes 80 %
+self_test 2, sign_in 0, restart 0, network 1
+order 7, not confirmed
+notice 12
+printer paper_near_end
+licence 2026-12-01
+due_licence 2026-12-01
+maintenance_every_days 30
+contact_name contact_phone
+promotion promotion_until
+file_changed
+not_newer
+staff 7: sale, refund, reprint, settlement, suspension
+""".strip().splitlines()
+KEPT = ("T", "s")  # of a badge's number; of seconds
 TOLD_OTHERWISE = ("Booted", "FunctionTestPassed", "ReviewAnswered", "TechnicianConfirmed")
 
 
@@ -31,8 +77,27 @@ def test_whatever_the_records_tell_of_has_words(language: str) -> None:
     keys += ["op.order." + action for action, _ in ACTIONS]
     keys += ["op.message." + kind.name for kind in KINDS if kind.direction == DOWN and kind.name not in (*NO_LINE, "order")]
     keys += ["op.did." + name for name in events]
-    keys += ["op.event." + name for name in BY_PEOPLE]
-    assert set(BY_PEOPLE) <= {kind.name for kind in EVENTS}
+    keys += ["op.event." + kind.name for kind in EVENTS]
+    keys += [
+        "op.detail." + word for word in (*REFUSALS, *BADGE_REFUSALS, MISSING, ALTERED, CUT_OFF, OTHER_HEAD, *OPERATIONS, *ANOMALIES[:3])
+    ]
     missing = [key for key in keys if not texts.has(key)]
     assert not missing
     assert all(texts.get(key, **values) for key in keys)
+
+
+@pytest.mark.parametrize("detail", DETAILS)
+def test_the_detail_of_an_event_has_no_english_word_in_chinese(detail: str) -> None:
+    told = detail_in_words(load("zh-CN"), detail)
+    assert not [word for word in re.findall("[A-Za-z_]+", told) if word not in KEPT], told
+    for number in re.findall("[0-9][0-9.-]*[0-9]|[0-9]", detail):
+        assert number in told, told
+
+
+@pytest.mark.parametrize("refusal", sorted(REFUSALS))
+def test_why_a_message_was_refused_has_no_english_word_in_chinese(refusal: str) -> None:
+    assert not re.search("[A-Za-z_]", detail_in_words(load("zh-CN"), refusal))
+
+
+def test_what_has_no_text_stands_in_the_log_as_it_is() -> None:
+    assert detail_in_words(load("en"), "ValueError boot.py:12") == "ValueError boot.py:12"

@@ -54,7 +54,7 @@ class Wired:
             "line": {"kind": "uart", "id": 1, "tx": 17, "rx": 18, "baudrate": 9600},
             "spi": {"kind": "spi", "id": 1, "sck": 12, "mosi": 11, "miso": 13},
         }
-        self.bench = Bench({"id": "wires", "buses": buses, "parts": {}}, self.time.now_ms)
+        self.bench = Bench({"id": "wires", "buses": buses, "parts": {}}, self.time)
         self.memory = EchoI2c(self.time.now_ms)
         self.bench.on_i2c("i2c", 0x50, self.memory)
         self.echo = EchoUart(self.time.now_ms)
@@ -295,7 +295,7 @@ def test_the_hardware_clock_runs_with_the_chips_time() -> None:
 
 def test_power_returns_the_chips_to_their_reset_values_and_leaves_what_is_broken_broken() -> None:
     time = SimulatedTime()
-    bench = Bench(board.facts(), time.now_ms)
+    bench = Bench(board.facts(), time)
     hal = board.build(in_process_platform(bench, Flash(), time))
     display: Any = bench.chips["display"]
     time.run(hal.bring_up())
@@ -325,7 +325,7 @@ def test_a_board_without_wifi_has_no_station() -> None:
 
 def test_the_station_module_keeps_to_the_calls_of_the_real_one() -> None:
     time = SimulatedTime()
-    bench = Bench(board.facts(), time.now_ms)
+    bench = Bench(board.facts(), time)
     module = Network(bench)
     station = module.WLAN(module.STA_IF)
     assert not station.active() and station.status() == module.STAT_IDLE

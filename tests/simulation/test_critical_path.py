@@ -25,7 +25,7 @@ MOST = 1.15
 def test_the_power_on_plan_lasts_hardly_longer_than_its_slowest_device(board: str) -> None:
     time = SimulatedTime()
     module: Any = importlib.import_module(f"boards.{board}.board")
-    hal: Hal = module.build(in_process_platform(Bench(module.facts(), time.now_ms), Flash(), time))
+    hal: Hal = module.build(in_process_platform(Bench(module.facts(), time), Flash(), time))
     results: list[Result] = []
 
     async def program() -> int:

@@ -161,7 +161,7 @@ def test_every_call_gives_the_same_bytes_and_errors_over_the_socket(tmp_path: Pa
     names: dict[str, Any] = {}
     exec(CALLS, names)
     time = SimulatedTime()
-    here, there = Bench(board.facts(), time.now_ms), Bench(board.facts(), time.now_ms)
+    here, there = Bench(board.facts(), time), Bench(board.facts(), time)
     here.analogue[33] = there.analogue[33] = 777
     time.advance(1000)  # the chips have started
     expected = names["calls"](Machine(here))

@@ -15,9 +15,11 @@ from firmware_agent.links.link import Message
 from firmware_agent.messages.cbor import encode
 from firmware_agent.texts import load
 from host_sim.chips.cards import OK, PPSE, PaymentCard, tlv
+from host_sim.looking import Onlooker
 from host_sim.scenario import Step
-from host_sim.story import PIN, TERMINAL, Story
+from host_sim.story import Player
 from host_sim.terminal import RUNTIMES
+from host_sim.world import PIN, TERMINAL, Shop
 from tests.story.world import LIMIT_S, until, world
 
 # Test numbers of three schemes, 16, 16 and 19 digits, each with the right check digit.
@@ -64,17 +66,17 @@ class TellingCard(PaymentCard):
 class Outside:
     """Everything that leaves a terminal, and all that stays in it, as bytes by where it was found."""
 
-    def __init__(self, story: Story) -> None:
-        self._story = story
+    def __init__(self, shop: Shop) -> None:
+        self._shop = shop
         self._messages: list[bytes] = []
         self._seen: set[str] = set()
-        handle = story.acquirer.handle
+        handle = shop.acquirer.handle
 
         async def record(message: Message) -> None:
             self._messages.append(message.topic.encode() + b"\n" + message.payload)
             await handle(message)
 
-        story.acquirer.handle = record  # type: ignore[method-assign]
+        shop.acquirer.handle = record  # type: ignore[method-assign]
 
     @contextlib.asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
@@ -88,7 +90,7 @@ class Outside:
                 await watcher
 
     async def _watch(self) -> None:
-        terminal = self._story.terminal
+        terminal = self._shop.terminal
         display: Any = terminal.chips["display"]
         drawn = -1
         while True:
@@ -98,7 +100,7 @@ class Outside:
             await asyncio.sleep(LOOK_S)
 
     def look_at_slip(self) -> None:
-        self._seen.add("\n".join(self._story.terminal.slip()))
+        self._seen.add("\n".join(self._shop.terminal.slip()))
 
     def shows(self, text: str) -> bool:
         """Wherever it was wrapped."""
@@ -107,13 +109,13 @@ class Outside:
     def found(self) -> dict[str, list[str]]:
         """Where there is a card number, and which."""
         places = {f"message {number}": data for number, data in enumerate(self._messages)}
-        places["console"] = "\n".join(self._story.terminal.lines).encode()
+        places["console"] = "\n".join(self._shop.terminal.lines).encode()
         places |= {f"seen {number}": seen.encode() for number, seen in enumerate(sorted(self._seen))}
         places |= {str(file): file.read_bytes() for file in self._flash().rglob("*") if file.is_file()}
         return {place: found_in(data) for place, data in places.items() if found_in(data)}
 
     def _flash(self) -> Path:
-        return self._story.terminal.folder / "data"
+        return self._shop.terminal.folder / "data"
 
     def keeps(self, text: str) -> bool:
         """Whether that text is on flash."""
@@ -127,13 +129,14 @@ class Outside:
 class Person:
     """Does the steps of a scenario, and some that no scenario has."""
 
-    def __init__(self, story: Story) -> None:
-        self._story = story
-        self.chips: Any = story.terminal.chips
+    def __init__(self, shop: Shop) -> None:
+        self._shop = shop
+        self._player = Player(shop)
+        self.chips: Any = shop.terminal.chips
 
     async def do(self, *steps: tuple[str, str | dict[str, str]]) -> None:
         for verb, argument in steps:
-            await self._story._do(Step(verb, argument, 0))
+            await self._player.do(Step(verb, argument, 0))
 
     async def types(self, text: str) -> None:
         """All digits of it, one after the other."""
@@ -143,33 +146,33 @@ class Person:
 
     async def sees(self, key: str) -> None:
         wanted = "".join(load("en").get(key).split())
-        await until(lambda: wanted in "".join("".join(self._story.terminal.screen()).split()), f"{key} on the display")
+        await until(lambda: wanted in "".join("".join(self._shop.terminal.screen()).split()), f"{key} on the display")
 
     async def chooses(self, key: str) -> None:
         """Of a numbered list, which may have more pages."""
         for _ in range(4):
-            for line in self._story.terminal.screen():
+            for line in self._shop.terminal.screen():
                 if load("en").get(key) in line:
                     await self.do(("press", line.strip()[0]))
                     return
-            before = self._story.terminal.screen()
+            before = self._shop.terminal.screen()
             await self.types("9")
-            await until(lambda seen=before: self._story.terminal.screen() != seen, "the next page of the list")  # type: ignore[misc]
-            await self._story._drawn()
+            await until(lambda seen=before: self._shop.terminal.screen() != seen, "the next page of the list")  # type: ignore[misc]
+            await Onlooker(self._shop).until_drawn()
         raise AssertionError(f"{key} is not in the list")
 
     async def has_applied(self, times: int) -> None:
         """An answer is to the last application that the acquirer knows of."""
 
         def applications() -> int:
-            return sum(item["purpose"] == "reactivation" for item in self._story.account.applications)
+            return sum(item["purpose"] == "reactivation" for item in self._shop.account.applications)
 
         await until(lambda: applications() == times, f"application {times}")
 
     async def order(self, refusal: str = "", **fields: Any) -> None:
         """An order, and the receipt that is due to it."""
-        number = await self._story.acquirer.order(TERMINAL, **fields)
-        receipt = await self._story.acquirer.receipt_of(TERMINAL, number, LIMIT_S)
+        number = await self._shop.acquirer.order(TERMINAL, **fields)
+        receipt = await self._shop.acquirer.receipt_of(TERMINAL, number, LIMIT_S)
         assert receipt.get("refusal", "") == refusal, receipt
 
 
@@ -188,8 +191,8 @@ def test_the_search_finds_each_form() -> None:
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_no_card_number_leaves_the_terminal_or_stays_in_it(runtime: str) -> None:
     async def scenario() -> None:
-        async with world(runtime) as story:
-            outside, person = Outside(story), Person(story)
+        async with world(runtime) as shop:
+            outside, person = Outside(shop), Person(shop)
             async with outside.watched():
                 await person.do(("boot", ""), ("expect_state", "in_service"), ("expect_page", "idle"))
                 await settings_and_nonsense(person)
@@ -202,7 +205,7 @@ def test_no_card_number_leaves_the_terminal_or_stays_in_it(runtime: str) -> None
             # It all came in: what is told of it is masked.
             assert outside.shows("receipt of **** **** **** 1111")  # the remark
             assert outside.says(masked(NUMBERS[0]))  # the case, in the state
-            told = "\n".join(story.terminal.lines)
+            told = "\n".join(shop.terminal.lines)
             assert masked(NUMBERS[2]) in told  # of the scanned code, in the export
 
     asyncio.run(scenario())

@@ -6,6 +6,7 @@ import asyncio
 import json
 import tempfile
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -35,10 +36,11 @@ from firmware_agent.state.machine import OUT_OF_ORDER, Suspended
 from firmware_agent.state.reasons import ACTOR_HOST, Reason
 from firmware_agent.texts import LANGUAGES, load
 from host_sim import technician
+from host_sim.actions import BADGE, Actions
 from host_sim.cli import main
-from host_sim.scenario import Scenario
-from host_sim.story import BADGE, PIN, TERMINAL, Story, export_of
+from host_sim.expectations import export_of
 from host_sim.terminal import RUNTIMES
+from host_sim.world import PIN, TERMINAL, Shop, Tell, open_shop
 from tests.core import test_export as runs
 from tests.core.parts import Flash, Time
 from tests.core.terminal_parts import boot, provisioned
@@ -50,9 +52,9 @@ TEXTS = load("en")
 class Counter:
     """A person at a running terminal, who looks before he presses a key."""
 
-    def __init__(self, story: Story) -> None:
-        self.story = story
-        self.chips: Any = story.terminal.bench.chips
+    def __init__(self, shop: Shop) -> None:
+        self.shop = shop
+        self.chips: Any = shop.terminal.bench.chips
 
     async def press(self, *keys: str) -> None:
         for key in keys:
@@ -61,7 +63,7 @@ class Counter:
 
     async def sees(self, key: str) -> None:
         wanted = "".join(TEXTS.get(key).split())
-        await until(lambda: wanted in "".join("".join(self.story.terminal.screen()).split()), f"{key} on the display")
+        await until(lambda: wanted in "".join("".join(self.shop.terminal.screen()).split()), f"{key} on the display")
 
     async def signs_on(self, has_reader: bool = True) -> None:
         await self.press("help")
@@ -75,9 +77,8 @@ class Counter:
         await self.sees("technician.pin")
 
 
-def a_story(folder: str, runtime: str, board: str = "esp32s3_counter", tell: Callable[[str, str], None] = print) -> Story:
-    scenario = Scenario(Path("test"), "a test", board, "en", ())
-    return Story(scenario, Path(folder), board=board, runtime=runtime, language="en", broker="embedded", tell=tell)
+def a_shop(folder: str, runtime: str, board: str = "esp32s3_counter", tell: Tell = print) -> AbstractAsyncContextManager[Shop]:
+    return open_shop(Path(folder), board=board, runtime=runtime, language="en", tell=tell)
 
 
 def scanned(picture: Image.Image) -> str:
@@ -119,11 +120,10 @@ def test_the_code_on_paper_and_on_the_display_is_the_report_that_was_sent(
     async def scenario() -> None:
         nonlocal key
         with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
-            story = a_story(folder, runtime)
-            async with story.world():
-                story.terminal.power_on()
-                await until(lambda: bool(story.account.reports), "the report, which is sent and gone from the outbox")
-                person = Counter(story)
+            async with a_shop(folder, runtime) as shop:
+                shop.terminal.power_on()
+                await until(lambda: bool(shop.account.reports), "the report, which is sent and gone from the outbox")
+                person = Counter(shop)
                 await person.sees("idle.title")
                 await person.signs_on()
                 await person.press("5")
@@ -137,10 +137,10 @@ def test_the_code_on_paper_and_on_the_display_is_the_report_that_was_sent(
                 await person.press("enter")
                 await person.sees("technician.pin")
                 await person.press("7", "1", "2")
-                await until(lambda: bool(export_of(story.terminal.lines, "JUnit XML")), "the exports")
-                exports.extend(export_of(story.terminal.lines, form) for form in ("JSON", "JUnit XML"))
-                sent.extend(story.account.reports)
-                key = story.account.public_key
+                await until(lambda: bool(export_of(shop.terminal.lines, "JUnit XML")), "the exports")
+                exports.extend(export_of(shop.terminal.lines, form) for form in ("JSON", "JUnit XML"))
+                sent.extend(shop.account.reports)
+                key = shop.account.public_key
 
     asyncio.run(scenario())
     documents = [verified(text, key, tmp_path, capsys) for text in codes]
@@ -168,12 +168,11 @@ def test_the_handheld_shows_the_code_of_its_power_on_test_on_its_small_display(
     async def scenario() -> None:
         nonlocal key
         with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
-            story = a_story(folder, runtime, "esp32_mpos")
-            async with story.world():
-                story.terminal.power_on()
-                await until(lambda: bool(story.account.reports), "the report")
-                key = story.account.public_key
-                person = Counter(story)
+            async with a_shop(folder, runtime, "esp32_mpos") as shop:
+                shop.terminal.power_on()
+                await until(lambda: bool(shop.account.reports), "the report")
+                key = shop.account.public_key
+                person = Counter(shop)
                 await person.sees("idle.title")
                 await person.signs_on()
                 await person.press("6")
@@ -189,14 +188,13 @@ def test_the_handheld_shows_the_code_of_its_power_on_test_on_its_small_display(
 def test_a_power_cut_signs_off() -> None:
     async def scenario() -> None:
         with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
-            story = a_story(folder, "cpython")
-            async with story.world():
-                person = Counter(story)
-                story.terminal.power_on()
+            async with a_shop(folder, "cpython") as shop:
+                person = Counter(shop)
+                shop.terminal.power_on()
                 await person.sees("idle.title")
                 await person.signs_on()
-                await story.terminal.power_off()
-                story.terminal.power_on()
+                await shop.terminal.power_off()
+                shop.terminal.power_on()
                 await person.sees("idle.title")
                 await person.press("help")
                 await person.sees("menu.choice.2")
@@ -213,13 +211,12 @@ def test_a_tamper_is_lifted_by_a_technician_with_a_badge_and_the_acquirer_togeth
                 helper.heard(what)
 
         with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
-            story = a_story(folder, "cpython", tell=tell)
-            async with story.world():
-                person = Counter(story)
-                helper = technician.Technician(story.terminal, "en", Random(1))
-                story.terminal.power_on()
+            async with a_shop(folder, "cpython", tell=tell) as shop:
+                person = Counter(shop)
+                helper = technician.Technician(shop.terminal, "en", Random(1))
+                shop.terminal.power_on()
                 await person.sees("idle.title")
-                await story.acquirer.order(TERMINAL, action="suspend", reason="tamper")
+                await shop.acquirer.order(TERMINAL, action="suspend", reason="tamper")
                 await person.sees("out_of_order.title")
 
                 # By PIN nobody confirms it, whatever was tested.
@@ -233,12 +230,12 @@ def test_a_tamper_is_lifted_by_a_technician_with_a_badge_and_the_acquirer_togeth
                 await person.sees("sign_on.how")
                 await person.press("2")
                 await person.sees("badge.title")
-                person.chips["card_reader"].insert_card(await story._badge("badge"))
+                person.chips["card_reader"].insert_card(await Actions(shop).badge("badge"))
                 await person.sees("technician.choice.9")
                 person.chips["card_reader"].remove_card()
-                assert not any(TEXTS.get("technician.choice.8") in line for line in story.terminal.screen())
+                assert not any(TEXTS.get("technician.choice.8") in line for line in shop.terminal.screen())
                 await person.press("1")
-                await until(lambda: any(line.startswith("self-test full ended") for line in story.terminal.lines), "the full test")
+                await until(lambda: any(line.startswith("self-test full ended") for line in shop.terminal.lines), "the full test")
                 await helper.leave()
                 person.chips["card_reader"].remove_card()
                 await person.press("cancel")
@@ -247,10 +244,10 @@ def test_a_tamper_is_lifted_by_a_technician_with_a_badge_and_the_acquirer_togeth
                 await person.sees("confirm.text")
                 await person.press("2")
                 event = {"name": "technician_confirmed", "detail": f"badge {BADGE}"}
-                await until(lambda: story.account.events[-1:] == [event], "the event")
-                assert story.account.state["mode"] == "out_of_order"  # the acquirer has to agree
-                await story.acquirer.order(TERMINAL, action="lift", reason="tamper")
-                await until(lambda: story.account.state["mode"] != "out_of_order", "the end of the tamper")
+                await until(lambda: shop.account.events[-1:] == [event], "the event")
+                assert shop.account.state["mode"] == "out_of_order"  # the acquirer has to agree
+                await shop.acquirer.order(TERMINAL, action="lift", reason="tamper")
+                await until(lambda: shop.account.state["mode"] != "out_of_order", "the end of the tamper")
 
     asyncio.run(scenario())
 

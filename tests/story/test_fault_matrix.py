@@ -12,8 +12,7 @@ from firmware_agent.selftest.diagnosis import CAUSES, COMPONENTS
 from hal.hal import KINDS
 from host_sim.cli import GOOD, WRONG_USAGE, main
 from host_sim.fault_matrix import Case, Finding, Matrix, cases
-from host_sim.scenario import Scenario
-from host_sim.story import Story
+from host_sim.world import open_shop
 
 BOARDS = ("esp32s3_counter", "esp32_mpos")
 LEAST_FAULTS = 80  # on the counter terminal
@@ -35,10 +34,8 @@ SAMPLES = (
 
 def cases_of(board: str, folder: Path) -> list[Case]:
     async def found() -> list[Case]:
-        scenario = Scenario(Path("matrix"), "matrix", board, "en", ())
-        story = Story(scenario, folder, board=board, runtime="cpython", language="en", broker="embedded", tell=print)
-        async with story.world():
-            return cases(story)
+        async with open_shop(folder, board=board, runtime="cpython", language="en", tell=print) as shop:
+            return cases(shop)
 
     return asyncio.run(found())
 

@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from host_sim.story import TERMINAL
 from host_sim.terminal import RUNTIMES
+from host_sim.world import TERMINAL
 from tests.story.world import until, world
 
 ROUNDS = 6
@@ -21,25 +21,25 @@ def test_orders_survive_power_cuts_at_any_moment(runtime: str, seed: int) -> Non
     random = Random(seed)
 
     async def scenario() -> None:
-        async with world(runtime, "embedded") as story:
+        async with world(runtime, "embedded") as shop:
             orders = []
             for number in range(ROUNDS):
                 action = "lift" if number % 2 else "suspend"
-                orders.append(await story.acquirer.order(TERMINAL, action=action, reason="maintenance"))
-                said = len(story.terminal.lines) + random.randrange(1, MOST_LINES)
-                story.terminal.power_on()
+                orders.append(await shop.acquirer.order(TERMINAL, action=action, reason="maintenance"))
+                said = len(shop.terminal.lines) + random.randrange(1, MOST_LINES)
+                shop.terminal.power_on()
                 # The moment is a line of the agent's own log, or the order's receipt, whichever is first.
-                await until(lambda said=said: len(story.terminal.lines) >= said or not story.account.outgoing, "a line or the receipt")
-                story.uplink.cut()
-                await story.terminal.power_off()
-                story.uplink.restore()
-            story.terminal.power_on()
-            await until(lambda: not story.account.outgoing, f"all receipts; missing {len(story.account.outgoing)}")
-            await until(lambda: story.account.state.get("mode") == "commissioning", "the state after the last order")
+                await until(lambda said=said: len(shop.terminal.lines) >= said or not shop.account.outgoing, "a line or the receipt")
+                shop.uplink.cut()
+                await shop.terminal.power_off()
+                shop.uplink.restore()
+            shop.terminal.power_on()
+            await until(lambda: not shop.account.outgoing, f"all receipts; missing {len(shop.account.outgoing)}")
+            await until(lambda: shop.account.state.get("mode") == "commissioning", "the state after the last order")
             for order in orders:
-                results = [receipt["result"] for receipt in story.account.receipts_of(order)]
+                results = [receipt["result"] for receipt in shop.account.receipts_of(order)]
                 assert results.count("SUCC") == 1, results
-            assert not story.acquirer.refused
-            assert not any("degraded" in line or "Traceback" in line for line in story.terminal.lines)
+            assert not shop.acquirer.refused
+            assert not any("degraded" in line or "Traceback" in line for line in shop.terminal.lines)
 
     asyncio.run(scenario())

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from host_sim.scenario import load
-from host_sim.story import Outcome, Story
+from host_sim.story import Outcome, play
 from host_sim.terminal import RUNTIMES
 
 SCENARIOS = sorted((Path(__file__).parent.parent.parent / "scenarios").glob("*.yaml"))
@@ -40,17 +40,18 @@ def run(
     scenario = load(path)
     told: list[str] = []
     with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
-        story = Story(
-            scenario,
-            Path(folder),
-            board=board or scenario.board,
-            runtime=runtime,
-            language=language or scenario.language,
-            broker=broker,
-            tell=lambda who, what: told.append(f"{who}: {what}"),
-            screens=screens,
+        outcome = asyncio.run(
+            play(
+                scenario,
+                Path(folder),
+                board=board or scenario.board,
+                runtime=runtime,
+                language=language or scenario.language,
+                broker=broker,
+                tell=lambda who, what: told.append(f"{who}: {what}"),
+                pictures=screens,
+            )
         )
-        outcome = asyncio.run(story.run())
     return outcome, "\n".join(told)
 
 

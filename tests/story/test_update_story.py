@@ -7,13 +7,15 @@ import asyncio
 import pytest
 
 from host_sim.scenario import Step
-from host_sim.story import Story
+from host_sim.story import Player
+from host_sim.world import Shop
 from tests.story.world import until, world
 
 
-async def installed(story: Story, version: str, fault: str = "") -> None:
+async def installed(shop: Shop, version: str, fault: str = "") -> None:
     """A person has a release of that version checked and installed, and switches the terminal off."""
-    await story._do_release({"version": version} | ({"fault": fault} if fault else {}))
+    player = Player(shop)
+    await player.do(Step("release", {"version": version} | ({"fault": fault} if fault else {}), 0))
     for verb, argument in (
         ("press", "help"),
         ("expect_page", "menu"),
@@ -25,30 +27,30 @@ async def installed(story: Story, version: str, fault: str = "") -> None:
         ("expect_text", "update.fall_back"),
         ("press", "1"),
     ):
-        await story._do(Step(verb, argument, 0))
-    await until(lambda: any(line.startswith(f"update {version} on trial") for line in story.terminal.lines), "the trial")
-    await story.terminal.power_off()
+        await player.do(Step(verb, argument, 0))
+    await until(lambda: any(line.startswith(f"update {version} on trial") for line in shop.terminal.lines), "the trial")
+    await shop.terminal.power_off()
 
 
-def versions(story: Story) -> list[str]:
-    return [line.split()[-1] for line in story.terminal.lines if line.startswith("boot ")]
+def versions(shop: Shop) -> list[str]:
+    return [line.split()[-1] for line in shop.terminal.lines if line.startswith("boot ")]
 
 
 @pytest.mark.needs("micropython")
 def test_a_newer_program_takes_over_and_one_that_does_not_start_gives_way_to_it() -> None:
     async def program() -> None:
-        async with world("micropython") as story:
-            story.terminal.power_on()
-            await until(lambda: story.account.online, "online")
-            await story._do(Step("expect_page", "idle", 0))
-            await installed(story, "0.2.0")
-            story.terminal.power_on()
-            await until(lambda: versions(story)[-1:] == ["0.2.0"], "the newer program")
-            await until(lambda: any(line.startswith("update_installed") for line in story.terminal.lines), "a good start of it")
-            await story._do(Step("expect_page", "idle", 0))
-            await installed(story, "0.3.0", "broken")
-            story.terminal.power_on()
-            await until(lambda: any(line.startswith("update_fell_back") for line in story.terminal.lines), "the program before it")
-            assert versions(story)[-1] == "0.2.0" and "0.3.0" not in versions(story)
+        async with world("micropython") as shop:
+            shop.terminal.power_on()
+            await until(lambda: shop.account.online, "online")
+            await Player(shop).do(Step("expect_page", "idle", 0))
+            await installed(shop, "0.2.0")
+            shop.terminal.power_on()
+            await until(lambda: versions(shop)[-1:] == ["0.2.0"], "the newer program")
+            await until(lambda: any(line.startswith("update_installed") for line in shop.terminal.lines), "a good start of it")
+            await Player(shop).do(Step("expect_page", "idle", 0))
+            await installed(shop, "0.3.0", "broken")
+            shop.terminal.power_on()
+            await until(lambda: any(line.startswith("update_fell_back") for line in shop.terminal.lines), "the program before it")
+            assert versions(shop)[-1] == "0.2.0" and "0.3.0" not in versions(shop)
 
     asyncio.run(program())

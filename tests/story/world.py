@@ -9,41 +9,30 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from firmware_agent.links.link import Message
-from host_sim.scenario import Scenario
-from host_sim.story import Story
+from host_sim.world import Shop, open_shop
 
 LOOK_S = 0.02
 LIMIT_S = 90.0  # a machine that is busy takes its time
 
 
 @contextlib.asynccontextmanager
-async def world(runtime: str, broker: str = "embedded", language: str = "en") -> AsyncIterator[Story]:
+async def world(runtime: str, broker: str = "embedded", language: str = "en") -> AsyncIterator[Shop]:
     """A provisioned terminal that is still off, its broker and its acquirer."""
-    scenario = Scenario(Path("test"), "a test", "esp32s3_counter", language, ())
     with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
-        story = Story(
-            scenario,
-            Path(folder),
-            board=scenario.board,
-            runtime=runtime,
-            language=language,
-            broker=broker,
-            tell=print,
-        )
-        async with story.world():
-            yield story
+        async with open_shop(Path(folder), board="esp32s3_counter", runtime=runtime, language=language, broker=broker, tell=print) as shop:
+            yield shop
 
 
-def heard_by(story: Story) -> list[Message]:
+def heard_by(shop: Shop) -> list[Message]:
     """What terminals send to the acquirer from now on; it grows."""
     heard: list[Message] = []
-    handle = story.acquirer.handle
+    handle = shop.acquirer.handle
 
     async def record(message: Message) -> None:
         heard.append(message)
         await handle(message)
 
-    story.acquirer.handle = record  # type: ignore[method-assign]
+    shop.acquirer.handle = record  # type: ignore[method-assign]
     return heard
 
 

@@ -175,5 +175,5 @@ def choices_of(texts: "Texts", entries: "list[Entry]") -> "list[tuple[str, str]]
 
 
 def menu_page(texts: "Texts", terminal: "Terminal", offered: "list[Entry]") -> Page:
-    lines = [texts.get("idle.terminal", terminal=terminal.identity.terminal), texts.get("menu.firmware", version=VERSION)]
-    return Page("menu", texts.get("menu.title"), lines, choices_of(texts, offered), texts.get("hint.back"))
+    about = terminal.identity.terminal + "\t" + VERSION  # in one row, so that a display of four shows an entry, too
+    return Page("menu", texts.get("menu.title"), [about], choices_of(texts, offered), texts.get("hint.back"))

@@ -15,6 +15,10 @@ from hal.network import is_numeric
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import Any
+
+    from firmware_agent.flows.first_network import Newcomer
     from firmware_agent.flows.menu.menu import Visit
     from firmware_agent.store import Store
 
@@ -50,6 +54,11 @@ class Draft:
         except (CborError, TypeError):
             return Draft()
 
+    def settings(self) -> "list[object]":
+        """All of it, as pairs of [name, value]."""
+        pairs: list[object] = [["ssid", self.ssid or ""], ["password", self.password]]
+        return pairs + [[setting, self.static[place] if self.static else ""] for place, setting in enumerate(STATIC)]
+
     def keep(self, store: "Store") -> None:
         store.put(KEY_DRAFT, encode([self.ssid, self.is_protected, self.password, self.static]))
 
@@ -64,7 +73,7 @@ async def network_flow(visit: "Visit") -> None:
         key = await ui.ask(page, visit.left, (KEY_BACK,))
         if key == "1":
             if await ui.ask(pages.warning_page(ui.texts), visit.left, (KEY_BACK,)) == "1":
-                await _set_up(visit)
+                await set_up(visit, _try)
         elif key == "2":
             await _check(visit)
         else:
@@ -74,8 +83,10 @@ async def network_flow(visit: "Visit") -> None:
 # What is entered.
 
 
-async def _set_up(visit: "Visit") -> None:
-    """The step that comes is the first that has nothing yet; back is the one before."""
+async def set_up(visit: "Visit | Newcomer", attempt: "Callable[[Any, Draft], Awaitable[bool]]") -> None:
+    """The step that comes is the first that has nothing yet; back is the one before. attempt: is called with all of it; False: the person
+    wants to change it.
+    """
     store = visit.terminal.store
     draft = Draft.load(store)
     while not visit.left():
@@ -96,7 +107,7 @@ async def _set_up(visit: "Visit") -> None:
             key = await visit.ui.ask(pages.summary_page(visit.ui.texts, draft), visit.left, (KEY_BACK,))
             if key == "1":
                 draft.keep(store)
-                if await _try(visit, draft):
+                if await attempt(visit, draft):
                     return
                 draft.static = None
                 if draft.is_protected is not False:
@@ -109,7 +120,7 @@ async def _set_up(visit: "Visit") -> None:
             draft.keep(store)
 
 
-async def _choose(visit: "Visit", draft: Draft) -> bool:
+async def _choose(visit: "Visit | Newcomer", draft: Draft) -> bool:
     """A network of those in range, or one by its name."""
     ui, texts = visit.ui, visit.ui.texts
     network = visit.terminal.hal.network
@@ -138,7 +149,7 @@ async def _choose(visit: "Visit", draft: Draft) -> bool:
     return False
 
 
-async def _password(visit: "Visit", draft: Draft) -> bool:
+async def _password(visit: "Visit | Newcomer", draft: Draft) -> bool:
     texts = visit.ui.texts
     note = texts.get("network.password_long" if draft.is_protected else "network.password_or_none")
     while not visit.left():
@@ -153,7 +164,7 @@ async def _password(visit: "Visit", draft: Draft) -> bool:
     return False
 
 
-async def _addresses(visit: "Visit", draft: Draft) -> bool:
+async def _addresses(visit: "Visit | Newcomer", draft: Draft) -> bool:
     ui = visit.ui
     while not visit.left():
         key = await ui.ask(pages.addresses_page(ui.texts), visit.left, (KEY_BACK,))
@@ -169,7 +180,7 @@ async def _addresses(visit: "Visit", draft: Draft) -> bool:
     return False
 
 
-async def _static(visit: "Visit") -> "list[str]":
+async def _static(visit: "Visit | Newcomer") -> "list[str]":
     """The four of STATIC; [] where the person goes back."""
     values = ["", "255.255.255.0", "", ""]
     place = 0
@@ -196,7 +207,7 @@ async def _static(visit: "Visit") -> "list[str]":
     return values if place else []
 
 
-async def _address(visit: "Visit", name: str, value: str, note: str) -> str:
+async def _address(visit: "Visit | Newcomer", name: str, value: str, note: str) -> str:
     """'' where the person goes back."""
     typed = value
     untouched = bool(value)  # what was proposed gives way to the first digit
@@ -237,12 +248,10 @@ async def _try(visit: "Visit", draft: Draft) -> bool:
     terminal, settings, ui, trial = visit.terminal, visit.settings, visit.ui, visit.trial
     texts = ui.texts
     name = draft.ssid or ""
-    pairs: list[object] = [["ssid", name], ["password", draft.password]]
-    pairs.extend([[setting, draft.static[place] if draft.static else ""] for place, setting in enumerate(STATIC)])
     if trial is None:
         return True
     try:
-        changes = settings.changes(pairs)
+        changes = settings.changes(draft.settings())
     except SettingError as error:
         terminal.log("network: %s" % error)
         await ui.ask(pages.ended_page(texts, name, "network.refused", False), visit.left, (KEY_BACK,))

@@ -155,3 +155,14 @@ def ended_page(texts: "Texts", name: str, key: str, is_good: bool = True) -> Pag
     choices = [("1", texts.get("note.choice.1"))]
     lines = [texts.get(key, name=name)]
     return Page(key, texts.get("network.title"), lines, choices, texts.get("hint.back"), TONE_GOOD if is_good else TONE_NORMAL)
+
+
+def not_joined_page(texts: "Texts", name: str, cause: str) -> Page:
+    """Of a device without an identity, which tries a network only so far. cause: the network device's word."""
+    try:
+        told = texts.get("cause." + cause)
+    except KeyError:
+        told = cause
+    choices = [("1", texts.get("note.choice.1"))]
+    lines = [texts.get("network.cannot_join", name=name, cause=told)]
+    return Page("network.cannot_join", texts.get("network.title"), lines, choices, texts.get("hint.back"), TONE_ALERT)

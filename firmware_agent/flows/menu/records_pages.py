@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # Events of the state machine that are no line of their own: another fact of the same entry says it.
 _TOLD_OTHERWISE = ("Booted", "FunctionTestPassed", "ReviewAnswered", "TechnicianConfirmed")
+DETAIL = "op.detail."
+DUE = "due_"  # a setting: a day that the merchant is reminded of
 _COUNTS = (ORDERS, REFUSED, CHOICES, APPLICATIONS, REPORTS, TESTS, SIGN_ON_REFUSED)
 
 
@@ -120,7 +122,7 @@ def _told(texts: "Texts", fact: "list[object]") -> str:
     if kind == "accepted":
         return _accepted(texts, fact)
     if kind == "refused":
-        return texts.get("op.refused", detail=fact[1], count=fact[2])
+        return texts.get("op.refused", detail=detail_in_words(texts, str(fact[1])), count=fact[2])
     if kind == "report":
         return texts.get("op.report", plan=_plan(texts, str(fact[1])), count=len(_list(fact[3])))
     if kind == "test":
@@ -128,16 +130,49 @@ def _told(texts: "Texts", fact: "list[object]") -> str:
     if kind == "application":
         return texts.get("op.application", number=fact[1])
     if kind == "event":
-        return texts.get("op.and").join([text_of(texts, "op.event.", str(fact[1]))] + ([str(fact[2])] if fact[2] else []))
+        told = [text_of(texts, "op.event.", str(fact[1]))]
+        if fact[2]:
+            told.append(detail_in_words(texts, str(fact[2])))
+        return texts.get("op.and").join(told)
     if kind == SHOWN:
         return texts.get("op.shown", page=_page(texts, str(fact[1])))
     if kind == ANSWERED:
         return texts.get("op.chosen", text=_choice(texts, str(fact[1]), str(fact[2])))
     if kind == BROKEN:
-        return texts.get("op.broken", detail=fact[1], number=fact[2])
+        return texts.get("op.broken", detail=detail_in_words(texts, str(fact[1])), number=fact[2])
     if kind == UNKEPT:
         return texts.get("op.unkept", count=fact[1])
     return ""
+
+
+def detail_in_words(texts: "Texts", detail: str) -> str:
+    """An event's detail, which is written for the wire, in a person's words: each piece of it as a phrase, whose number is a value; else
+    word by word. What has no text stands as it is.
+    """
+    told = []
+    for piece in detail.replace("; ", ", ").replace(": ", ", ").split(", "):
+        words = [word for word in piece.split(" ") if word != "%"]
+        phrase = DETAIL + "_".join([word for word in words if not _has_digit(word)])
+        if phrase != DETAIL and texts.has(phrase):
+            told.append(texts.get(phrase, number=" ".join([word for word in words if _has_digit(word)])).strip())
+        else:
+            told.append(" ".join([_word(texts, word) for word in words]))
+    return texts.get("op.and").join(told)
+
+
+def _has_digit(word: str) -> bool:
+    return any([character.isdigit() for character in word])
+
+
+def _word(texts: "Texts", word: str) -> str:
+    if word.startswith(DUE):
+        return text_of(texts, "reminder.name.", word[len(DUE) :])
+    for prefix in (DETAIL, "cause.", "device.", "reminder.name.", "shop."):
+        try:
+            return texts.get(prefix + word, number="").strip()
+        except KeyError:
+            continue
+    return word
 
 
 def _state(texts: "Texts", fact: "list[object]") -> str:

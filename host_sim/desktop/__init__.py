@@ -1,0 +1,1 @@
+"""The page on which people work with simulated terminals: its server, and what it shows."""

@@ -1,0 +1,99 @@
+"""What the acquirer knows of a terminal, for people: each message that it verified is read once, and told in a few words."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from firmware_agent.messages.schema import Claims
+from firmware_agent.selftest.report import from_list
+from firmware_agent.state.reasons import Reason
+from firmware_agent.texts import load as load_texts
+from host_sim.acquirer.acquirer import Acquirer, summary
+from host_sim.acquirer.sealing import NotOpened, masked_applicant
+from host_sim.verify import TEXTS_OF_RESULTS, jsonable, word_text
+
+if TYPE_CHECKING:
+    from host_sim.acquirer.account import Account
+
+MOST = {"events": 100, "reports": 5, "tests": 50, "applications": 20, "receipts": 20, "timeline": 200}
+OF_THE_LINE = ("receipt", "inquiry", "audit")  # what is no event in a terminal's life
+
+
+class AccountView:
+    """language: of the words; terminal: its number. What the acquirer knew before this was made is not in it."""
+
+    def __init__(self, acquirer: Acquirer, terminal: str, language: str) -> None:
+        self._acquirer = acquirer
+        self._terminal = terminal
+        self._texts = load_texts(language)
+        self._read = acquirer.registry.newest()
+        self._lists: dict[str, deque[dict[str, Any]]] = {name: deque(maxlen=most) for name, most in MOST.items()}
+        self._summary = ""
+        self._has_told = False
+
+    def document(self, account: Account) -> dict[str, Any]:
+        for kept in self._acquirer.registry.messages(self._terminal, after=self._read):
+            self._read = kept.id
+            self._take(kept.claims)
+        state = account.state if self._has_told else {}
+        return {
+            "mode": state.get("mode", ""),
+            "status": state.get("status", ""),
+            "online": account.online and self._has_told,
+            "reasons": [_reason(values) for values in state.get("reasons", [])],
+            "tests_due": state.get("tests_due", []),
+            "step": state.get("step", ""),
+            "summary": self._summary,
+            **{name: list(values) for name, values in self._lists.items()},
+        }
+
+    def _take(self, claims: Claims) -> None:
+        kind, body, at = claims.kind.name, claims.body, {"at": claims.issued_at}
+        lists = self._lists
+        if kind not in OF_THE_LINE:
+            lists["timeline"].append(at | {"what": summary(kind, body)})
+        if kind == "state":
+            self._has_told = True
+        elif kind == "event":
+            lists["events"].append(at | {"name": claims.text("name"), "detail": claims.text("detail")})
+        elif kind == "events":
+            lists["events"] += [_event(values) for values in claims.items("events")]
+        elif kind == "report":
+            results = [self._result(values) for values in claims.items("results")]
+            lists["reports"].append(at | {"plan": claims.text("plan"), "results": results})
+        elif kind == "test":
+            lists["tests"].append(at | {name: claims.text(name) for name in ("name", "outcome", "cause")})
+        elif kind == "application":
+            facts = {name: jsonable(body[name]) for name in ("application", "purpose", "level", "materials") if name in body}
+            lists["applications"].append(at | facts | {"applicant": self._applicant(body)})
+        elif kind == "receipt":
+            facts = {name: claims.text(name) for name in ("result", "refusal")}
+            lists["receipts"].append(at | facts | {"of": claims.octets("of").hex()})
+        elif kind == "summary":
+            self._summary = summary(kind, body)
+
+    def _result(self, values: object) -> dict[str, Any]:
+        """told: for people, in the terminal's language."""
+        result = from_list(values)
+        facts = {name: getattr(result, name) for name in ("phase", "outcome", "cause", "detail", "duration_ms")}
+        of = {"component": result.kind, "outcome": result.outcome, "cause": result.cause}
+        words = [word_text(self._texts, prefix + ".", of[key]) for prefix, key in TEXTS_OF_RESULTS if of[key]]
+        return facts | {"device": result.kind, "told": f"{words[0]}: {', '.join(words[1:])}"}
+
+    def _applicant(self, body: dict[str, Any]) -> str:
+        try:
+            return masked_applicant(self._acquirer.applicant(self._terminal, body))
+        except NotOpened as error:
+            return f"cannot be opened: {error.code}"
+
+
+def _reason(values: object) -> dict[str, Any]:
+    reason = Reason.from_told(values)
+    return {name: getattr(reason, name) for name in ("code", "actor", "since", "until", "component", "case", "note")}
+
+
+def _event(values: object) -> dict[str, Any]:
+    assert isinstance(values, list)
+    name, detail, when, times = [*values, *["", 0, 1][len(values) - 1 :]]
+    return {"at": when, "name": name, "detail": detail, "times": times}

@@ -1,0 +1,1 @@
+export function faultWords(fault) { return fault.seen; }
