@@ -4,6 +4,7 @@ PYTHON ?= python3
 RUNTIME ?= micropython
 SCREENS ?= zh-CN
 SCENARIO ?= scenarios/violation.yaml
+PORT ?= 8350
 PYTEST_ARGUMENTS ?=
 
 BIN := .venv/bin
@@ -11,10 +12,15 @@ MARK_SIM := .venv/.installed-sim
 MARK_TEST := .venv/.installed-test
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check font gallery menu-tree wire-format system-programs lock clean
+.PHONY: help sim demo test check font gallery menu-tree wire-format system-programs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+# Without RUNTIME it takes what the board is made for, or what there is.
+sim: $(MARK_SIM) ## the desktop simulator, in a browser (PORT=8350, BOARD=, RUNTIME=, SCREENS=en)
+	$(BIN)/reinstate sim --port $(PORT) --lang $(SCREENS) $(if $(BOARD),--board $(BOARD)) \
+		$(if $(filter command environment,$(origin RUNTIME)),--runtime $(RUNTIME))
 
 demo: $(MARK_SIM) ## a whole recovery, told as it happens (RUNTIME=cpython, SCREENS=en, SCENARIO=file)
 	$(BIN)/reinstate run $(SCENARIO) --runtime $(RUNTIME) --lang $(SCREENS)

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from firmware_agent.boot.safe_mode import SafeMode
     from firmware_agent.flows.activation_flow import ActivationDesk
     from firmware_agent.flows.counter import Counter
+    from firmware_agent.flows.first_network import FirstNetwork
     from firmware_agent.links.link import Link, Message
     from firmware_agent.selftest.phases import Phase, Result
     from hal.clock import Clock
@@ -247,14 +248,15 @@ class Agent:
 
     async def _run_without_identity(self, store: Store) -> None:
         """Nobody's yet, or nobody's any more: until a restart, as who it is then."""
-        settings = Settings(store)
-        warning = "warning.not_provisioned" if store.get(KEY_REPLACEMENT) is None else "warning.replaced"
-        self.counter = degraded = Degraded(self._hal, warning, False, self._log, settings.language, await self._desk(store))
-        await asyncio.gather(
-            self._keep_going(degraded.run), self._watch_start(degraded, None), self._keep_going(lambda: self._keep_joined(settings))
-        )
+        from firmware_agent.flows.first_network import FirstNetwork
 
-    async def _desk(self, store: Store) -> "ActivationDesk | None":
+        network = FirstNetwork(self._hal, store, self._log)
+        language = Settings(store).language
+        warning = "warning.not_provisioned" if store.get(KEY_REPLACEMENT) is None else "warning.replaced"
+        self.counter = degraded = Degraded(self._hal, warning, False, self._log, language, await self._desk(store, network))
+        await asyncio.gather(self._keep_going(degraded.run), self._watch_start(degraded, None), self._keep_going(network.keep_joined))
+
+    async def _desk(self, store: Store, network: "FirstNetwork | None" = None) -> "ActivationDesk | None":
         """Where an activation code can be typed: on a terminal without an identity, whose factory has put in whom to ask. What took the
         identity is brought to its end before.
         """
@@ -274,11 +276,6 @@ class Agent:
         from firmware_agent.identity.activation import Activation
 
         activation = Activation(self._hal, store, factory, self._make_link, self._log)
-        network = None
-        if self._hal.network is not None and self._hal.network.level >= CAN_CHOOSE:
-            from firmware_agent.flows.first_network import FirstNetwork
-
-            network = FirstNetwork(self._hal, store, self._log)
         return ActivationDesk(activation, is_replaced, self._hal.clock, self._restart, self._log, network=network)
 
     def _desk_again(self, terminal: Terminal) -> "ActivationDesk":
@@ -295,13 +292,6 @@ class Agent:
             terminal.identity = identity  # what is still sent before the restart is signed by the key that is valid now
 
         return ActivationDesk(activation, False, self._hal.clock, self._restart, self._log, activated)
-
-    async def _keep_joined(self, settings: Settings) -> None:
-        if self._hal.network is not None:
-            self._hal.network.configure(*settings.network)
-        while True:
-            await join(self._hal, self._log)
-            await self._hal.clock.sleep_ms(HOUSEKEEPING_MS)
 
     async def _leave(self, terminal: Terminal) -> None:
         """Another device takes this one's place: give what is queued its time, forget who this is, and start as nobody."""

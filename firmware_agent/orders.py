@@ -26,7 +26,7 @@ ACTIONS = (  # of an order, and what it does
     ("maintenance", "announces a maintenance that suspends the terminal from `since` to `until`; without times, calls it off"),
     ("message", "shows `text` to the merchant until he has confirmed it"),
     ("configure", "sets `settings`, all of them or none"),
-    ("unlock", "forgets wrong PINs, and lifts `operator_error`"),
+    ("unlock", "forgets wrong PINs and activation codes, and lifts `operator_error`"),
     ("replace", "the device whose signing key is `key_id` answers, erases its keys and identity, and waits for an activation code"),
 )
 
@@ -166,15 +166,15 @@ async def _order(terminal: "Terminal", claims: "Claims", signed_by: bytes, effec
 
 def _unlock(terminal: "Terminal", claims: "Claims", effect: Effect) -> None:
     from firmware_agent.identity.technician import KEY_TRIES
+    from firmware_agent.identity.tries import KEY_ACTIVATION
 
     is_suspended = any([reason.code == OPERATOR_ERROR and reason.actor == ACTOR_HOST for reason in terminal.state.reasons])
-    has_tries = terminal.store.get(KEY_TRIES) is not None
-    if not is_suspended and not has_tries:
-        raise OrderError("not_locked", "no wrong PIN was counted, and %s does not hold" % OPERATOR_ERROR)
+    tries = [key for key in (KEY_TRIES, KEY_ACTIVATION) if terminal.store.get(key) is not None]
+    if not is_suspended and not tries:
+        raise OrderError("not_locked", "no wrong PIN or activation code was counted, and %s does not hold" % OPERATOR_ERROR)
     if is_suspended:
         effect.events.append(Lifted(OPERATOR_ERROR, claims.number("probation_s")))
-    if has_tries:
-        effect.changes.append((KEY_TRIES, None))
+    effect.changes.extend([(key, None) for key in tries])
     effect.redraw = True  # the page that lets a technician wait, too
 
 

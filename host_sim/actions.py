@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
-import time
 from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any
@@ -14,7 +14,8 @@ from firmware_agent.flows.entry import NEXT_MS
 from firmware_agent.flows.entry import TEXT as KEYS_OF_TEXT
 from firmware_agent.flows.ui import KEY_WAIT_MS
 from firmware_agent.identity.activation import check_digit
-from firmware_agent.messages.schema import topic
+from firmware_agent.links.link import LinkError
+from firmware_agent.messages.schema import SchemaError, topic
 from firmware_agent.prevention.reminders import DAY_S
 from firmware_agent.selftest.firmware_image import MANIFEST_NAME
 from firmware_agent.settings import DEFAULTS
@@ -22,12 +23,14 @@ from firmware_agent.state.machine import COMMISSIONING
 from hal.calendar import date_of
 from host_sim.acquirer.acquirer import SLOT, Acquirer
 from host_sim.acquirer.equipment import software_element
+from host_sim.brokers import BrokerFailure
 from host_sim.chips.cards import BadgeCard, Card, MuteCard, NoPpseCard, PaymentCard, StrictLeCard
 from host_sim.firmware import release
 from host_sim.looking import LOOK_S, Onlooker, StepFailed
 from host_sim.microcontroller import Microcontroller
 from host_sim.provision import issue_badge
 from host_sim.scenario import Step
+from host_sim.simulated_time import SimulatedTime
 from host_sim.technician import Technician
 from host_sim.world import ACQUIRER, NEIGHBOUR, Shop
 
@@ -35,6 +38,8 @@ BADGE, BADGE_NAME = "T-0042", "Chen"  # number and name on the technician's badg
 BADGE_LIFETIME_S = 365 * 24 * 3600
 REVIEWED = ("reactivation", "appeal")  # purposes of applications that a person reviews
 CARDS = {"payment": PaymentCard, "no_ppse": NoPpseCard, "strict_le": StrictLeCard, "mute": MuteCard}
+FINGER_S = 1.0  # in which a terminal that works sees a key
+MOST_LATENCY_MS = 60000  # each way
 SELF_TEST_TIMEOUT_S = 300.0  # of a whole one with all its examinations
 
 # What a hostile message must be refused for.
@@ -57,18 +62,47 @@ class Actions:
         self._onlooker = Onlooker(shop)
         self.code = ""
         self.hostile_refused = 0
+        self._cuts_power = False  # the power goes after the next write
         self._notices = 0  # sent, and the number of the last
         self._decided = 0  # number of the last application that the acquirer has decided
 
     async def do(self, step: Step) -> None:
         """Carry out a step. Raises StepFailed: it cannot be done; TerminalFailure: the terminal ended by itself."""
         action: Callable[[Any], Awaitable[None]] = getattr(self, "do_" + step.verb)
-        await action(step.argument)
+        try:
+            await action(step.argument)
+        except (SchemaError, LinkError, BrokerFailure, TimeoutError) as error:
+            raise StepFailed(str(error) or "it took too long") from error
+
+    def _chip(self, kind: str) -> Any:
+        """The model of a device, with its back face. Raises StepFailed."""
+        chips = self._shop.terminal.chips
+        if kind not in chips:
+            raise StepFailed(f"this terminal has no {kind}; it has: {', '.join(sorted(chips))}")
+        return chips[kind]
+
+    def _microcontroller(self, otherwise: str) -> Microcontroller:
+        """The terminal, if it is one. Raises StepFailed."""
+        terminal = self._shop.terminal
+        if not isinstance(terminal, Microcontroller):
+            raise StepFailed(otherwise)
+        return terminal
 
     async def do_say(self, text: str) -> None:
         self._shop.tell("", text)
 
+    async def do_time(self, argument: dict[str, str]) -> None:
+        """Whatever is due in that time happens, in its order."""
+        if not isinstance(self._shop.backend.time, SimulatedTime):
+            raise StepFailed("this run is in real time, which nobody can forward; it takes --time simulated")
+        seconds = int(argument["forward_s"])
+        self._shop.tell("time", f"{seconds} s pass")
+        await asyncio.sleep(seconds)
+
     async def do_boot(self, _: str) -> None:
+        if self._cuts_power:
+            self._cuts_power = False
+            await self._onlooker.until(lambda: not self._shop.terminal.is_on, lambda: "nothing was written: the terminal is still on")
         if self._shop.terminal.is_on:
             raise StepFailed("the terminal is on already; cut_power first")
         self._shop.terminal.power_on()
@@ -92,17 +126,37 @@ class Actions:
         elif which == "wrong":
             digits = code[:4] + str((int(code[4:-1]) + 1) % 10**7).zfill(7)
             code = digits + check_digit(digits)
-        keypad: Any = self._shop.terminal.chips["keypad"]
+        keypad = self._chip("keypad")
         for key in ["clear"] * len(code) + list(code) + ["enter"]:
             keypad.tap(key)
         self._shop.tell("person", f"types {code[:4]} {code[4:8]} {code[8:]}")
 
     async def do_cut_power(self, _: str) -> None:
         self._shop.tell("person", "cuts the power")
+        self._cuts_power = False
         await self._shop.cut_power()
+
+    async def do_cut_power_after_write(self, _: str) -> None:
+        self._microcontroller("the disk there is the kernel's; cut_power ends the agent at any moment")
+        if not self._shop.terminal.is_on:
+            raise StepFailed("the terminal is off")
+        self._chip("storage").power_cut()
+        self._cuts_power = True
+        self._shop.tell("person", "will cut the power after the next write to the flash")
+
+    async def do_factory_new(self, _: str) -> None:
+        self._cuts_power = False
+        await self._shop.factory_new()
+        self._shop.tell("person", "puts a new device in its place")
+
+    async def do_clock(self, jump_s: str) -> None:
+        self._microcontroller("the clock there is this machine's").jump_clock(int(jump_s))
+        self._shop.tell("hardware", f"clock: jumps by {jump_s} s")
 
     async def do_broker(self, what: str) -> None:
         """A broker that comes back may have forgotten every session: the terminal gets through when the acquirer listens again."""
+        if self._shop.broker.is_running == (what == "start"):
+            raise StepFailed("the broker runs already" if what == "start" else "the broker is stopped already")
         self._shop.tell("network", f"broker: {what}")
         if what == "stop":
             self._shop.uplink.cut()
@@ -119,9 +173,15 @@ class Actions:
             self._shop.uplink.restore()
         self._shop.tell("network", f"uplink: {what}")
 
+    async def do_latency(self, milliseconds: str) -> None:
+        if int(milliseconds) > MOST_LATENCY_MS:
+            raise StepFailed(f"{milliseconds} ms are too long; at most {MOST_LATENCY_MS}")
+        self._shop.uplink.latency_ms = int(milliseconds)
+        self._shop.tell("network", f"latency: {milliseconds} ms each way")
+
     async def do_access_point(self, argument: dict[str, str]) -> None:
         """The shop's router goes, and another one comes."""
-        wifi: Any = self._shop.terminal.chips["network"]
+        wifi = self._chip("network")
         wifi.link(False)
         wifi.ssid, wifi.password = argument["name"], argument.get("password", "")
         wifi.link(True)
@@ -129,7 +189,7 @@ class Actions:
 
     async def do_type(self, text: str) -> None:
         """By repeated presses, as on telephones; two characters of one key have a pause between them."""
-        keypad: Any = self._shop.terminal.chips["keypad"]
+        keypad = self._chip("keypad")
         last = ""
         for character in text:
             found = [key for key, characters in KEYS_OF_TEXT.items() if character in characters]
@@ -144,15 +204,32 @@ class Actions:
         keypad.tap("enter")
         self._shop.tell("person", f"types {text}")
 
-    async def do_press(self, key: str) -> None:
-        keypad: Any = self._shop.terminal.chips["keypad"]
+    def _keypad_with(self, key: str) -> Any:
+        keypad = self._chip("keypad")
         if key not in keypad.keys:
             raise StepFailed(f"no key {key!r}; there are: {', '.join(keypad.keys)}")
-        keypad.tap(key)
+        return keypad
+
+    async def do_press(self, key: str) -> None:
+        self._keypad_with(key).tap(key)
         self._shop.tell("person", f"presses {key}")
 
+    async def do_hold(self, key: str) -> None:
+        self._keypad_with(key).press(key)
+        self._shop.tell("person", f"holds {key}")
+
+    async def do_let_go(self, key: str) -> None:
+        """Not before a terminal that looks has seen it: no finger is so quick."""
+        keypad = self._keypad_with(key)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FINGER_S):
+                while self._shop.terminal.is_on and not keypad.is_seen(key):
+                    await asyncio.sleep(LOOK_S)
+        keypad.release(key)
+        self._shop.tell("person", f"lets go of {key}")
+
     async def do_card(self, kind: str) -> None:
-        reader: Any = self._shop.terminal.chips["card_reader"]
+        reader = self._chip("card_reader")
         reader.insert_card(await self.badge(kind) if kind.startswith("badge") else CARDS[kind]())
         self._shop.tell("person", f"holds a card to the reader ({kind})")
 
@@ -173,11 +250,12 @@ class Actions:
         return BadgeCard(badge, private_key)
 
     async def do_remove_card(self, _: str) -> None:
-        reader: Any = self._shop.terminal.chips["card_reader"]
-        reader.remove_card()
+        self._chip("card_reader").remove_card()
 
     async def do_carry_out(self, work: str) -> None:
         """A person does what the tests ask for, with whatever devices this terminal has."""
+        if not self._shop.terminal.is_on:
+            raise StepFailed("the terminal is off")
         helper = Technician(self._shop.terminal, self._shop.language, Random(0))
         self._shop.listeners.append(helper.heard)
         try:
@@ -202,18 +280,27 @@ class Actions:
         def ended() -> int:
             return sum(line.startswith("self-test ") and " ended, " in line for line in self._shop.terminal.lines)
 
-        before, began = ended(), time.monotonic()
-        helper.heard(self._shop.terminal.lines[-1])  # it may have asked for something already
+        before, began_ms = ended(), self._shop.backend.time.now_ms()
+        for line in self._shop.terminal.lines[-1:]:
+            helper.heard(line)  # it may have asked for something already
         while ended() == before:
             self._shop.check()
-            if time.monotonic() - began > SELF_TEST_TIMEOUT_S:
+            if self._shop.backend.time.now_ms() - began_ms > SELF_TEST_TIMEOUT_S * 1000:
                 raise StepFailed(f"no self-test has ended: {self._shop.terminal.lines[-1]}")
             await asyncio.sleep(LOOK_S)
 
     async def do_code(self, text: str) -> None:
-        scanner: Any = self._shop.terminal.chips["scanner"]
-        scanner.present(text)
+        self._chip("scanner").present(text)
         self._shop.tell("person", f"holds code {text} before the scanner")
+
+    async def do_tear_off(self, _: str) -> None:
+        """One that the cutter has cut is only taken."""
+        printer = self._chip("printer")
+        if printer.slip().items:
+            printer.tear_off()
+        elif not printer.cut_slips:
+            raise StepFailed("no slip was printed yet")
+        self._shop.tell("person", "takes the slip")
 
     async def do_fault(self, argument: dict[str, str]) -> None:
         breakable = self._shop.breakable
@@ -261,9 +348,8 @@ class Actions:
 
     async def do_release(self, argument: dict[str, str]) -> None:
         """A technician copies a newer program to the terminal, as the acquirer has signed it, or not."""
-        terminal, version, fault = self._shop.terminal, argument["version"], argument.get("fault", "")
-        if not isinstance(terminal, Microcontroller):
-            raise StepFailed("a package manager installs what runs there")
+        terminal = self._microcontroller("a package manager installs what runs there")
+        version, fault = argument["version"], argument.get("fault", "")
         folder = terminal.device / terminal.spare_slot
         release(self._shop.board, folder, version)
         if fault == "broken":
@@ -311,7 +397,7 @@ class Actions:
         )
         if not any(line.startswith(f"refused: {refusal} ") for line in self._shop.terminal.lines):
             raise StepFailed(f"the terminal's log does not name {refusal}")
-        if self._shop.account.state["mode"] != before["mode"] or self._shop.account.state["reasons"] != before["reasons"]:
+        if any(self._shop.account.state.get(name) != before.get(name) for name in ("mode", "reasons")):
             raise StepFailed(f"the state changed: {self._shop.account.state}")
         self.hostile_refused += 1
 

@@ -140,6 +140,8 @@ class Bench:
         self.rtc_has_battery = False
         self.analogue: dict[int, int] = {}  # pin -> 0..65535
         self.on_reset: Callable[[], None] = lambda: None  # the program is stopped where it stands, to be started anew
+        self.on_power_cut: Callable[[], None] = lambda: None  # it is stopped where it stands, and the terminal is off
+        self._power_goes = False
         self.pins = Pins()
         self.pwm_listeners: dict[int, Callable[[int, int], None]] = {}  # pin -> told Hz (0: not driven) and duty, 0..65535
         random = Random(board["id"])
@@ -197,6 +199,10 @@ class Bench:
         Raises OSError as MicroPython's drivers do: ENODEV (nobody acknowledges), ETIMEDOUT (bus stuck), EINVAL (no such
         operation, or not in a form that could come from the `machine` module).
         """
+        if self._power_goes:  # what was written last is on the flash: nothing after it happens
+            self._power_goes = False
+            self.on_power_cut()
+            raise op.MachineReset("the power was cut")
         handler = self._operations.get(operation)
         if handler is None or len(data) > MOST_BYTES:
             raise OSError(errno.EINVAL, "no such operation")
@@ -253,6 +259,10 @@ class Bench:
         self._wall_us = wall_s * 1_000_000
         self._wall_set_at_ms = self.now_ms()
 
+    def jump_rtc(self, seconds: int) -> None:
+        """The time that it shows goes ahead by so much, or behind."""
+        self._wall_us += seconds * 1_000_000
+
     # For the wiring of parts.
 
     def spi_bus(self, name: str) -> SpiBus:
@@ -276,6 +286,7 @@ class Bench:
     # Power.
 
     def _power_up(self) -> None:
+        self._power_goes = False
         self._restart(op.PWRON_RESET)
         for chip in self.chips.values():
             chip.power_up()
@@ -389,7 +400,9 @@ class Bench:
 
     def _flash_call(self, unit: int, argument: int, data: bytes) -> tuple[int, bytes]:
         flash: Any = self.chips.get("storage")
-        return flash.admit(argument) if flash is not None else 0, b""
+        wrong_bits = flash.admit(argument) if flash is not None else 0
+        self._power_goes = getattr(flash, "power_goes", False)
+        return wrong_bits, b""
 
     @property
     def _wifi(self) -> Any:

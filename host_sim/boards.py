@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import boards as package
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from host_sim.bench import Wire
 
@@ -23,6 +23,15 @@ package.__path__ = [
     str(Path(__file__).parent.parent / "boards"),
     *(str(Path(place).resolve()) for place in os.environ.get(FURTHER, "").split(os.pathsep) if place),
 ]
+
+
+def add_boards(folders: Iterable[Path]) -> None:
+    """From now on the boards in these folders are there, too: for this process, and those that it starts."""
+    for folder in folders:
+        place = str(folder.resolve())
+        if place not in package.__path__:
+            package.__path__.append(place)
+            os.environ[FURTHER] = os.pathsep.join(filter(None, [os.environ.get(FURTHER), place]))
 
 
 def board_folders() -> dict[str, Path]:

@@ -9,7 +9,6 @@ import json
 import os
 import sys
 import tempfile
-import time
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,21 +18,25 @@ from host_sim import coverage, trial
 from host_sim.attack import document, run_attacks
 from host_sim.boards import boards
 from host_sim.brokers import BrokerFailure
+from host_sim.desktop import command as desktop
 from host_sim.evidence_package import is_package, verify_package_and_print
 from host_sim.fault_matrix import run_matrix
 from host_sim.fleet import command as fleet
 from host_sim.junit import junit_xml
+from host_sim.platform import RealTime, Time
 from host_sim.runs import Run, run_all
 from host_sim.scenario import ScenarioError, load
 from host_sim.siege import AttackError
+from host_sim.simulated_time import SimulatedTime
 from host_sim.story import Outcome, play
-from host_sim.terminal import RUNTIMES, TerminalFailure, check_runtime, runtime_of
+from host_sim.terminal import RUNTIMES, TerminalFailure, check_runtime, has_simulated_time, runtime_of
 from host_sim.verify import VerifyError, verify_and_print
 from host_sim.world import BROKERS
 
 GOOD, FAILED, WRONG_USAGE = 0, 1, 2
 BOTH = "both"  # runtimes
 ALL = "all"
+TIMES = ("simulated", "real")
 CORES = os.cpu_count() or 1
 
 
@@ -48,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run.add_argument("--lang", choices=(*LANGUAGES, ALL), help="language of the screens; default: as the scenario says")
     run.add_argument("--jobs", type=_count, default=CORES, metavar="N", help="runs at the same time (default: %(default)s)")
     run.add_argument("--broker", choices=BROKERS, default="embedded", help="default: %(default)s")
+    run.add_argument("--time", choices=TIMES, help="default: simulated, where board and broker have it")
     run.add_argument("--json", action="store_true", help="print one JSON document and nothing else on stdout")
     run.add_argument("--junit", type=Path, metavar="FILE", help="write the steps as JUnit XML")
     run.add_argument("--screens", type=Path, metavar="DIR", help="write each expected screen and slip as PNG")
@@ -86,15 +90,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     covered.add_argument("--json", action="store_true", help="print one JSON document and nothing else on stdout")
     fleet.add_command(commands)
+    desktop.add_command(commands)
     trial.add_commands(commands)
     options = parser.parse_args(arguments)
-    own = {"run": _run, "verify": _verify, "faults": _faults, "attack": _attack, "coverage": _coverage}
+    own = {"run": _run, "sim": _sim, "verify": _verify, "faults": _faults, "attack": _attack, "coverage": _coverage}
     try:
         if options.command in own:
             return own[options.command](options)
         carry_out = fleet.carry_out if options.command == "fleet" else trial.carry_out
         return GOOD if carry_out(options) else FAILED
-    except (ScenarioError, BrokerFailure, TerminalFailure, VerifyError, trial.OfficeError, AttackError, fleet.FleetError) as error:
+    except (
+        ScenarioError,
+        BrokerFailure,
+        TerminalFailure,
+        VerifyError,
+        trial.OfficeError,
+        AttackError,
+        fleet.FleetError,
+        desktop.SimulatorError,
+    ) as error:
         print(f"reinstate: {error}", file=sys.stderr)
         return WRONG_USAGE
     except KeyboardInterrupt:
@@ -110,18 +124,19 @@ def _run(options: argparse.Namespace) -> int:
         return _run_several(runs, options)
     board, runtime = runs[0].board, runs[0].runtime
     scenario = load(runs[0].scenario)
-    began = time.monotonic()
+    time: Time = RealTime() if runs[0].time == "real" else SimulatedTime()
+    began_ms = time.now_ms()
     out = sys.stderr if options.json else sys.stdout
 
     def tell(who: str, what: str) -> None:
         if who:
-            print(f"{time.monotonic() - began:7.2f} s  {who:<9} {what}", file=out, flush=True)
+            print(f"{(time.now_ms() - began_ms) / 1000:7.2f} s  {who:<9} {what}", file=out, flush=True)
         else:
             print(f"\n--- {what}", file=out, flush=True)
 
     # The agent's processes and sockets live in this folder; a socket's path has to be short.
     with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
-        outcome = asyncio.run(
+        outcome = time.run(
             play(
                 scenario,
                 Path(folder),
@@ -130,6 +145,7 @@ def _run(options: argparse.Namespace) -> int:
                 language=runs[0].language,
                 broker=options.broker,
                 tell=tell,
+                time=time,
                 pictures=options.screens,
             )
         )
@@ -143,6 +159,11 @@ def _run(options: argparse.Namespace) -> int:
     return GOOD if outcome.passed else FAILED
 
 
+def _sim(options: argparse.Namespace) -> int:
+    desktop.carry_out(options)
+    return GOOD
+
+
 def _runs_of(path: Path, options: argparse.Namespace) -> list[Run]:
     """Of one scenario; everything that is wrong with them is found before the first one begins."""
     scenario = load(path)
@@ -152,8 +173,17 @@ def _runs_of(path: Path, options: argparse.Namespace) -> list[Run]:
     for board in (name for name in boards() if runtime_of(name) == RUNTIMES[0]) if chosen == ALL else (chosen,):
         for runtime in RUNTIMES if options.runtime == ALL else (options.runtime or runtime_of(board),):
             check_runtime(board, runtime)
-            runs += [Run(path, board, runtime, language, options.broker) for language in languages]
+            time = _time_of(board, options)
+            runs += [Run(path, board, runtime, language, options.broker, time) for language in languages]
     return runs
+
+
+def _time_of(board: str, options: argparse.Namespace) -> str:
+    """Simulated, unless told otherwise, or board or broker have it not."""
+    missing = f"board {board}" if not has_simulated_time(board) else "broker mosquitto" if options.broker == "mosquitto" else ""
+    if missing and options.time == "simulated":
+        raise ScenarioError(f"{missing} has no simulated time; it takes --time real")
+    return options.time or ("real" if missing else "simulated")
 
 
 def _run_several(runs: list[Run], options: argparse.Namespace) -> int:
@@ -263,7 +293,8 @@ def _summary(outcome: Outcome) -> None:
         print(_framed("", outcome.slip))
     print("\n=== Summary")
     print(f"{outcome.scenario}")
-    print(f"board {outcome.board}, agent on {outcome.runtime}, {len(outcome.steps)} steps in {outcome.duration_s:.1f} s")
+    took = f" of simulated time, which took {outcome.real_s:.1f} s" if outcome.is_simulated else ""
+    print(f"board {outcome.board}, agent on {outcome.runtime}, {len(outcome.steps)} steps in {outcome.duration_s:.1f} s{took}")
     print(f"messages in both directions: {outcome.published} published, {outcome.verified} signatures verified, {outcome.refused} refused")
     print(f"final state: {outcome.final_state}")
     print("passed" if outcome.passed else "FAILED")

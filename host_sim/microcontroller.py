@@ -68,8 +68,10 @@ class Microcontroller(DesktopTerminal):
         except ValueError as error:  # a part without a model, a bus of no known kind
             raise TerminalFailure(f"board {board}: {error}") from error
         self._restarting = False
+        self._lost_power = False
         self._stop: Callable[[], None] = lambda: None
         self.bench.on_reset = self._reset
+        self.bench.on_power_cut = self._power_cut
         self.data = folder / DATA_FOLDER
         self.data.mkdir(parents=True, exist_ok=True)
         self.bench.chips["storage"].folder = self.data  # type: ignore[attr-defined]
@@ -106,8 +108,14 @@ class Microcontroller(DesktopTerminal):
             micropython_binary()
 
     def power_on(self) -> None:
+        self._lost_power = False
         self.bench.power_cycle()
         super().power_on()
+
+    def jump_clock(self, seconds: int) -> None:
+        """The time goes ahead by so much, or behind: in the chip that keeps it, or where there is none in the microcontroller."""
+        clock: Any = self.chips.get("clock")
+        (self.bench.jump_rtc if clock is None else clock.jump)(seconds)
 
     def crash_is_expected(self) -> bool:
         return any(self.bench.program.has(name) for name in self.bench.program.FAULTS)
@@ -125,6 +133,9 @@ class Microcontroller(DesktopTerminal):
                     await self._run_micropython(micropython_binary())
         finally:
             watch.cancel()
+        if self._lost_power:
+            self._task = None
+            self.on_power_lost(False)
 
     async def _watch(self) -> None:
         """The watchdog of the microcontroller: a program that stands still is noticed here."""
@@ -138,6 +149,12 @@ class Microcontroller(DesktopTerminal):
     def _reset(self) -> None:
         """The program is stopped where it stands."""
         self._restarting = True
+        self._stop()
+
+    def _power_cut(self) -> None:
+        """As `power_off`, in the middle of what the program does."""
+        self._lost_power = True
+        self.on_power_lost(True)
         self._stop()
 
     async def _run_cpython(self) -> None:
@@ -165,7 +182,7 @@ class Microcontroller(DesktopTerminal):
                     task.cancel()
                 await asyncio.wait(alive, timeout=CANCEL_AGAIN_S)
             ended = [task.exception() for task in tasks if not task.cancelled()]  # asked for, so that none is told as forgotten
-        if not self._restarting:
+        if not self._restarting and not self._lost_power:
             if any(isinstance(error, Hang) for error in ended):
                 raise TerminalFailure("the program hangs, and there is no watchdog to end it")
             main.result()

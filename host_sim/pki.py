@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptography import x509
@@ -48,11 +50,14 @@ class Credential:
 
 
 class TestAuthority:
-    """Issues certificates on P-256. name: the subject's common name."""
+    """Issues certificates on P-256. name: the subject's common name; now_s: the time of day by which they begin and end, in seconds since
+    1970. It may be ahead of this machine's, which TLS libraries judge by: what is valid at one of the two begins and is not over at both.
+    """
 
     __test__ = False  # not a test, whatever its name makes pytest think
 
-    def __init__(self, name: str = "Reinstate TEST CA", days: int = 30) -> None:
+    def __init__(self, name: str = "Reinstate TEST CA", days: int = 30, now_s: Callable[[], float] = time.time) -> None:
+        self._now_s = now_s
         self._index: list[str] = []
         self._index_file: Path | None = None
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -66,6 +71,7 @@ class TestAuthority:
     def loaded(cls, pem: bytes) -> TestAuthority:
         """The authority that `saved` gave. Raises ValueError."""
         authority = cls.__new__(cls)
+        authority._now_s = time.time
         authority._index = []
         authority._index_file = None
         key = serialization.load_pem_private_key(pem, None)
@@ -186,9 +192,9 @@ class TestAuthority:
         return builder.sign(self._key, hashes.SHA256())
 
     def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, days: int, from_day: int = 0) -> x509.CertificateBuilder:
-        now = datetime.datetime.now(datetime.UTC)
-        end = now + datetime.timedelta(days=days)
-        start = min(now + datetime.timedelta(days=from_day), end) - CLOCK_SKEW
+        now, here = datetime.datetime.fromtimestamp(self._now_s(), datetime.UTC), datetime.datetime.now(datetime.UTC)
+        end = (min(now, here) if days < 0 else now) + datetime.timedelta(days=days)
+        start = min((now if from_day else min(now, here)) + datetime.timedelta(days=from_day), end) - CLOCK_SKEW
         builder = x509.CertificateBuilder().subject_name(subject).issuer_name(self._name).public_key(key)
         builder = builder.serial_number(x509.random_serial_number()).not_valid_before(start).not_valid_after(end)
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)

@@ -58,7 +58,8 @@ async def provision(
     )
     store = Store(hal.storage)
     store.open()
-    store.put_all([(KEY_FACTORY, _factory_record(hal, acquirer, authority, broker_port).encoded()), (KEY_IDENTITY, identity.encoded())])
+    record = factory_record(hal.hardware_id, acquirer, authority, broker_of(hal, broker_port))
+    store.put_all([(KEY_FACTORY, record.encoded()), (KEY_IDENTITY, identity.encoded())])
     kept = Settings(store)
     for name, value in settings.items():
         kept.set(name, value)
@@ -77,17 +78,17 @@ async def factory(hal: Hal, acquirer: Acquirer, authority: TestAuthority, broker
             await device.enable()
     store = Store(hal.storage)
     store.open()
-    store.put(KEY_FACTORY, _factory_record(hal, acquirer, authority, broker_port).encoded())
+    store.put(KEY_FACTORY, factory_record(hal.hardware_id, acquirer, authority, broker_of(hal, broker_port)).encoded())
     kept = Settings(store)
     for name, value in settings.items():
         kept.set(name, value)
 
 
-def _factory_record(hal: Hal, acquirer: Acquirer, authority: TestAuthority, broker_port: int) -> Identity:
-    """Whom a device asks who it is, and with which certificate."""
-    credential = authority.client(hal.hardware_id)
+def factory_record(hardware_id: str, acquirer: Acquirer, authority: TestAuthority, broker: tuple[str, int, str]) -> Identity:
+    """Whom a device asks who it is, and with which certificate. broker: host, port, name in its certificate."""
+    credential = authority.client(hardware_id)
     return Identity(
-        hal.hardware_id,
+        hardware_id,
         acquirer.name,
         SLOT,
         b"",
@@ -95,11 +96,14 @@ def _factory_record(hal: Hal, acquirer: Acquirer, authority: TestAuthority, brok
         credential.private_key_der,
         authority.certificate_der,
         [acquirer.public_key],
-        BROKER_ADDRESS if hal.network is None else BROKER_HOST,
-        broker_port,
-        BROKER_NAME,
+        *broker,
         acquirer.public_sealing_key,
     )
+
+
+def broker_of(hal: Hal, port: int) -> tuple[str, int, str]:
+    """Host, port, and name in the certificate, of the desktop's broker as that terminal finds it."""
+    return BROKER_ADDRESS if hal.network is None else BROKER_HOST, port, BROKER_NAME
 
 
 async def commission(hal: Hal, store: Store, element: SecureElement, pin: str) -> None:

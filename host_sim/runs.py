@@ -15,13 +15,14 @@ RUN_TIMEOUT_S = 900.0  # of one run: no scenario lasts nearly as long
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a scenario. language: of its screens."""
+    """One run of a scenario. language: of its screens; time: 'simulated' or 'real'; '' for the best there is."""
 
     scenario: Path
     board: str
     runtime: str
     language: str
     broker: str = "embedded"
+    time: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ async def run_all(runs: Sequence[Run], jobs: int, tell: Callable[[str], None]) -
 
 async def _carried_out(run: Run) -> Ended:
     arguments = ["--board", run.board, "--runtime", run.runtime, "--lang", run.language, "--broker", run.broker, "--json"]
+    arguments += ["--time", run.time] if run.time else []
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

@@ -38,11 +38,14 @@ class ScenarioError(Exception):
 
 @dataclass(frozen=True)
 class Argument:
-    """What a verb takes: allowed values (any text where empty), and whether it may be left out."""
+    """What a verb takes: allowed values (any text where empty), whether it is a whole number, also one below 0, and whether it may be left
+    out.
+    """
 
     allowed: tuple[str, ...] = ()
     number: bool = False
     optional: bool = False
+    signed: bool = False
 
 
 REASONS = tuple(kind.code for kind in REASON_KINDS)
@@ -67,15 +70,23 @@ VERBS: dict[str, None | Argument | dict[str, Argument]] = {
     "boot": None,
     "device": Argument(("first", "second")),
     "cut_power": None,
+    "cut_power_after_write": None,
+    "factory_new": None,
+    "clock": Argument(number=True, signed=True),
+    "time": {"forward_s": Argument(number=True)},
     "broker": Argument(("stop", "start")),
     "uplink": Argument(("cut", "restore")),
+    "latency": Argument(number=True),
     "access_point": {"name": TEXT, "password": Argument(optional=True)},
     "press": TEXT,
+    "hold": TEXT,
+    "let_go": TEXT,
     "type": TEXT,
     "card": Argument(CARDS),
     "remove_card": None,
     "carry_out": Argument(WORK),
     "code": TEXT,
+    "tear_off": None,
     "fault": {"device": TEXT, "name": TEXT, "on": Argument(("yes", "no"), optional=True)},
     "order": {
         "action": Argument(("suspend", "lift", "self_test", "revoke_badge", "maintenance", "message", "configure", "unlock")),
@@ -163,7 +174,9 @@ def load(path: Path) -> Scenario:
 def step_of(verb: str, argument: object = None) -> Step:
     """A step as it would stand in a file, given by a program. Raises ScenarioError as for a file of one line, 'step'."""
     text = yaml.safe_dump(verb if argument is None else {verb: argument}, allow_unicode=True, default_flow_style=True, width=10**6)
-    return _Reader(Path("step")).step(yaml.compose(text, Loader=yaml.SafeLoader))
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    assert node is not None
+    return _Reader(Path("step")).step(node)
 
 
 class _Reader:
@@ -242,7 +255,7 @@ class _Reader:
 
     def _value(self, node: yaml.Node, argument: Argument, name: str) -> str:
         value = self._text(node, argument.allowed, name)
-        if argument.number and not value.isdecimal():
+        if argument.number and not (value.removeprefix("-") if argument.signed else value).isdecimal():
             raise self._error(node, f"{name} is a whole number, not {value!r}")
         return value
 

@@ -170,6 +170,8 @@ class _Selector(selectors.DefaultSelector):
     def __init__(self, time: SimulatedTime) -> None:
         super().__init__()
         self._simulated = time
+        self._polled: dict[int, int] = {}  # by the poll object, file number -> events
+        self._poll = select.poll()
         self._own = -1  # by which threads and signals wake the loop: the loop registers it before all others
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
@@ -208,20 +210,26 @@ class _Selector(selectors.DefaultSelector):
             time.advance(int(due_ms) - time.now_ms())
             return []
 
-    def _joined(self, guests: list[Guest]) -> list[selectors.SelectorKey]:
-        """Where all of these guests ask; nowhere, while one of them has no connection."""
-        files = [guest.connection for guest in guests]
-        keys = [self.get_map().get(file) for file in files if file is not None]
-        return [key for key in keys if key is not None] if len(keys) == len(files) and None not in keys else []
+    def _joined(self, guests: list[Guest]) -> dict[int, selectors.SelectorKey]:
+        """Where all of these guests ask, and what wakes the loop itself; nowhere, while one of them has no connection."""
+        keys = {self._own: self.get_key(self._own)}
+        for guest in guests:
+            key = None if guest.connection is None else self.get_map().get(guest.connection)
+            if key is None:
+                return {}
+            keys[key.fd] = key
+        return keys
 
-    def _asked(self, files: list[selectors.SelectorKey], limit_s: float) -> list[tuple[selectors.SelectorKey, int]]:
-        """What there is to read from these, or for the loop itself."""
-        keys = {key.fd: key for key in [*files, self.get_map()[self._own]]}
-        poll = select.poll()
-        for file, key in keys.items():
-            poll.register(file, sum(of_poll for of_loop, of_poll in EVENTS.items() if key.events & of_loop))
+    def _asked(self, keys: dict[int, selectors.SelectorKey], limit_s: float) -> list[tuple[selectors.SelectorKey, int]]:
+        """What there is to read from these."""
+        files = {file: sum(of_poll for of_loop, of_poll in EVENTS.items() if key.events & of_loop) for file, key in keys.items()}
+        if files != self._polled:  # making it anew each time would cost as much as what is asked
+            self._polled = files
+            self._poll = select.poll()
+            for file, events in files.items():
+                self._poll.register(file, events)
         ready = []
-        for file, events in poll.poll(limit_s * 1000):
+        for file, events in self._poll.poll(limit_s * 1000):
             told = sum(of_loop for of_loop, of_poll in EVENTS.items() if events & (of_poll | select.POLLERR | select.POLLHUP))
             ready.append((keys[file], told & keys[file].events))
         return ready

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from host_sim.actions import Actions
 from host_sim.expectations import Expectations
 from host_sim.looking import Onlooker, StepFailed
+from host_sim.platform import RealTime, Time
 from host_sim.scenario import EXPECTS, Scenario, Step
+from host_sim.simulated_time import SimulatedTime
 from host_sim.terminal import TerminalFailure
 from host_sim.world import Shop, Tell, open_shop
 
@@ -27,7 +29,7 @@ class StepResult:
 @dataclass
 class Outcome:
     """What a run came to. published, verified, refused: messages of both directions; a last will is verified, but published by the broker,
-    and one that was sent again is published twice.
+    and one that was sent again is published twice. duration_s: in the time of the run, as of its steps; real_s: on this machine.
     """
 
     scenario: str
@@ -40,6 +42,8 @@ class Outcome:
     verified: int
     refused: int
     duration_s: float
+    real_s: float
+    is_simulated: bool
     screens: list[tuple[str, list[str]]] = field(default_factory=list)
     slip: list[str] = field(default_factory=list)
 
@@ -54,6 +58,8 @@ class Outcome:
             "steps": [vars(step) for step in self.steps],
             "messages": {"published": self.published, "verified": self.verified, "refused": self.refused},
             "duration_s": round(self.duration_s, 3),
+            "real_s": round(self.real_s, 3),
+            "time": "simulated" if self.is_simulated else "real",
         }
 
 
@@ -83,24 +89,28 @@ async def play(
     language: str,
     broker: str,
     tell: Tell,
+    time: Time | None = None,
     pictures: Path | None = None,
 ) -> Outcome:
-    """Run a scenario to its end, or to the first step that fails. folder: empty. Raises BrokerFailure, TerminalFailure: it cannot begin."""
-    began = time.monotonic()
+    """Run a scenario to its end, or to the first step that fails, in a program that `time` runs. folder: empty; time: a simulated one runs the
+    program that this is called in; the machine's own unless given. Raises BrokerFailure, TerminalFailure: it cannot begin.
+    """
+    time = time or RealTime()
+    began_ms, here_began = time.now_ms(), monotonic()
     results: list[StepResult] = []
-    async with open_shop(folder, board=board, runtime=runtime, language=language, broker=broker, tell=tell) as shop:
+    async with open_shop(folder, board=board, runtime=runtime, language=language, broker=broker, tell=tell, time=time) as shop:
         player = Player(shop, pictures)
         for step in scenario.steps:
             if step.device and step.device not in shop.terminal.chips:
                 continue
-            step_began = time.monotonic()
+            step_began_ms = time.now_ms()
             message = ""
             try:
                 await player.do(step)
             except (StepFailed, TerminalFailure) as error:
                 message = str(error)
                 tell("failed", f"{scenario.path}:{step.line}: {step}: {message}")
-            results.append(StepResult(str(step), step.line, not message, round(time.monotonic() - step_began, 3), message))
+            results.append(StepResult(str(step), step.line, not message, (time.now_ms() - step_began_ms) / 1000, message))
             if message:
                 break
         return Outcome(
@@ -113,7 +123,9 @@ async def play(
             shop.sent + shop.acquirer.published,
             shop.acquirer.verified + shop.accepted,
             len(shop.acquirer.refused) + player.actions.hostile_refused,
-            time.monotonic() - began,
+            (time.now_ms() - began_ms) / 1000,
+            monotonic() - here_began,
+            isinstance(time, SimulatedTime),
             player.expectations.screens,
             Onlooker(shop).slip(),
         )

@@ -53,6 +53,7 @@ class DesktopTerminal:
         self.buses: Mapping[str, Breakable] = {}
         self.breakable: Mapping[str, Breakable] = {}
         self.lines: list[str] = []
+        self.on_power_lost: Callable[[bool], None] = lambda goes: None  # without `power_off`: True, and False when the agent has ended
         self.folder = folder
         self.device = folder / "device"
         self._log = log
@@ -154,6 +155,11 @@ def runtime_of(board: str) -> str:
     """What a board is made for."""
     runtime: str = facts_of(board)["runtime"]
     return runtime
+
+
+def runtimes_of(board: str) -> tuple[str, ...]:
+    """That it can be run on."""
+    return _kind_of(board).RUNTIMES
 
 
 def _kind_of(board: str) -> type[DesktopTerminal]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 import tempfile
@@ -25,6 +26,7 @@ from host_sim.terminal import RUNTIMES, runtime_of
 __all__ = ["OfficeError", "add_commands", "carry_out"]
 
 MOST_DAYS = 365
+HARDWARE_ID_DIGITS = 32  # of a Linux terminal: 16 bytes of its machine-id, as a program sees it
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -44,6 +46,12 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     activate = commands.add_parser("activate", help="issue an activation code for a terminal's number", description=_activate.__doc__)
     activate.add_argument("folder", type=Path, metavar="DIR")
     activate.add_argument("--terminal", required=True, metavar="NUMBER", help="the number that the device gets, as T0000001")
+    activate.add_argument("--unlock", default="", metavar="DEVICE", help="and forget the wrong codes of this device, as its page names it")
+    factory = commands.add_parser("factory", help="prepare a Linux terminal for an activation by code", description=_factory.__doc__)
+    factory.add_argument("folder", type=Path, metavar="DIR")
+    factory.add_argument("--device", required=True, metavar="ID", help="its hardware id, as `reinstate-agent detect` tells it")
+    factory.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the device, as language=en")
+    factory.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where it goes: it holds a private key")
     signed = commands.add_parser("release", help="sign a program", description=_release.__doc__)
     signed.add_argument("folder", type=Path, metavar="DIR")
     signed.add_argument("--board", required=True, choices=boards(), help="whose program it is")
@@ -68,6 +76,7 @@ def carry_out(options: argparse.Namespace) -> bool:
         "acquirer": _acquirer,
         "enrol": _enrol,
         "activate": _activate,
+        "factory": _factory,
         "release": _release,
         "watch": _watch,
         "work": _work,
@@ -92,12 +101,7 @@ async def _acquirer(options: argparse.Namespace) -> bool:
 async def _enrol(options: argparse.Namespace) -> bool:
     """Answer a terminal's request with credentials, which are carried back to it."""
     office = Office(options.folder)
-    settings = {}
-    for word in options.set:
-        name, equals, value = word.partition("=")
-        if not equals:
-            raise OfficeError(f"--set {word!r}: NAME=VALUE is wanted, as language=en")
-        settings[name] = value
+    settings = _settings(options.set)
     if not options.terminal.isalnum():
         raise OfficeError(f"--terminal {options.terminal!r}: letters and digits only, for it stands in topics")
     try:
@@ -118,9 +122,37 @@ async def _activate(options: argparse.Namespace) -> bool:
     """
     if not options.terminal.isalnum():
         raise OfficeError(f"--terminal {options.terminal!r}: letters and digits only, for it stands in topics")
-    code = await Office(options.folder).activation_code(options.terminal)
+    code = await Office(options.folder).activation_code(options.terminal, options.unlock)
     print(f"{code[:4]} {code[4:8]} {code[8:]}")
     return True
+
+
+async def _factory(options: argparse.Namespace) -> bool:
+    """Write the file that the configuration of a Linux terminal names as `factory`: whom the device asks with an activation code, and the
+    certificate by which the broker knows it.
+    """
+    if len(options.device) != HARDWARE_ID_DIGITS or any(digit not in "0123456789abcdef" for digit in options.device):
+        raise OfficeError(
+            f"--device {options.device!r}: {HARDWARE_ID_DIGITS} hexadecimal digits are wanted, as `reinstate-agent detect` tells them"
+        )
+    data = await Office(options.folder).factory_file(options.device, _settings(options.set))
+    try:
+        with open(os.open(options.output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+    except OSError as error:
+        raise OfficeError(f"{options.output}: {error.strerror}") from error
+    print(f"{options.output}: for device {options.device}; it holds a private key")
+    return True
+
+
+def _settings(words: list[str]) -> dict[str, str]:
+    settings = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise OfficeError(f"--set {word!r}: NAME=VALUE is wanted, as language=en")
+        settings[name] = value
+    return settings
 
 
 async def _release(options: argparse.Namespace) -> bool:

@@ -339,7 +339,7 @@ def _server_context(credential: Credential) -> ssl.SSLContext:
 
 def _bound(port: int) -> socket.socket:
     """A socket of our own on that port of loopback, on a free one for 0. Raises OSError."""
-    held = socket.socket()
+    held = socket.socket(proto=socket.IPPROTO_TCP)  # named, so that asyncio sets TCP_NODELAY on what is accepted
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     held.setblocking(False)
     held.bind((HOST, port))

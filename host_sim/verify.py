@@ -27,7 +27,7 @@ from firmware_agent.flows.menu.records_pages import summary_lines
 from firmware_agent.messages.cbor import CborError, decode
 from firmware_agent.messages.cose import CoseError, Envelope, key_id, parse, verify
 from firmware_agent.messages.schema import UP, Claims, SchemaError, topic
-from firmware_agent.messages.signed_text import PREFIX, SignedTextError, decode_text
+from firmware_agent.messages.signed_text import PART_PREFIX, PREFIX, SignedTextError, decode_text
 from firmware_agent.selftest.phases import Result
 from firmware_agent.selftest.report import from_list
 from firmware_agent.texts import Texts, load
@@ -131,7 +131,7 @@ def verify_file(path: str, key_paths: Iterable[str], arrived_on: str = "") -> Fi
         if data.startswith(beginning):
             raise VerifyError(f"{path}: is a picture ({name}); scan its QR code, and give the text that comes out")
     if arrived_on:
-        if data.lstrip().startswith(PREFIX.encode()):
+        if data.lstrip().startswith((PREFIX.encode(), PART_PREFIX.encode())):
             raise VerifyError(f"{path}: is a signed text, which brings its own topic; leave out --topic")
         return verify_message(arrived_on, data, keys)
     try:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firmware_agent.links.link import LinkSettings, Tls
-from firmware_agent.links.mqtt_paho import MqttPahoLink
 from host_sim.acquirer.acquirer import SLOT, Acquirer, running
 from host_sim.acquirer.activation import Activations, Place
 from host_sim.acquirer.equipment import software_element, started_clock
 from host_sim.acquirer.sealing import SealingKey
 from host_sim.brokers import EmbeddedBroker, MosquittoBroker
-from host_sim.microcontroller import Microcontroller
+from host_sim.microcontroller import Microcontroller, link_class
 from host_sim.payment_host import HOST as PAYMENT_ADDRESS
 from host_sim.payment_host import MERCHANT, PaymentHost
 from host_sim.payment_host import NAME as PAYMENT_NAME
 from host_sim.payment_host import TERMINAL as PAYMENT_TERMINAL
 from host_sim.pki import TestAuthority
+from host_sim.platform import RealTime, Time
 from host_sim.provision import BROKER_HOST, BROKER_NAME
 from host_sim.terminal import DesktopTerminal, desktop_terminal, facts_of
 from host_sim.uplink import Uplink
@@ -49,10 +50,13 @@ def nobody(who: str, what: str) -> None:
 
 
 class Backend:
-    """What stands at the acquirer: broker, authority, keys and the acquirer itself. folder: empty; broker: one of BROKERS."""
+    """What stands at the acquirer: broker, authority, keys and the acquirer itself. folder: empty; broker: one of BROKERS; time: of the
+    acquirer and its shops, the machine's own unless given. mosquitto knows no other.
+    """
 
-    def __init__(self, folder: Path, broker: str = "embedded", tell: Tell = nobody) -> None:
-        self.authority = TestAuthority()
+    def __init__(self, folder: Path, broker: str = "embedded", tell: Tell = nobody, time: Time | None = None) -> None:
+        self.time = time or RealTime()
+        self.authority = TestAuthority(now_s=self.time.time)
         self.places: dict[str, Place] = {}  # terminal's number -> where it is sent when it is activated
         self._folder = folder
         self._tell = tell
@@ -65,7 +69,7 @@ class Backend:
         """Broker and acquirer, for as long as it is entered. Raises BrokerFailure."""
         await self.broker.start()
         try:
-            self.clock = await started_clock()
+            self.clock = await started_clock(self.time)
             (self._folder / "acquirer").mkdir()
             element = self.element = await software_element(self._folder / "acquirer")
             public_key = await element.generate_key(SLOT)
@@ -96,7 +100,7 @@ class Backend:
     def _link(self) -> Link:
         credential = self.authority.client(ACQUIRER)
         tls = Tls(self.authority.certificate_der, credential.certificate_der, credential.private_key_der, "localhost")
-        return MqttPahoLink(LinkSettings("127.0.0.1", self.broker.port, ACQUIRER, 30, tls), self.clock)
+        return link_class(self.time)(LinkSettings("127.0.0.1", self.broker.port, ACQUIRER, 30, tls), self.clock)
 
 
 class Shop:
@@ -121,6 +125,7 @@ class Shop:
         self.sent = 0
         self.accepted = 0
         self.devices: dict[str, DesktopTerminal] = {}
+        self._made = itertools.count(1)  # devices, each in a folder of its own
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -135,11 +140,7 @@ class Shop:
             self._begun.push_async_callback(self.payment_host.stop)
             self.backend.places[self.name] = Place(BROKER_HOST, uplink.port, BROKER_NAME, self._settings_for_all())
             self.terminal = self.devices[FIRST] = await self._new_device(FIRST)
-            settings = SETTINGS | self._settings_for_all()
-            await self.terminal.provision(self.name, self.acquirer, self.authority, uplink.port, settings, PIN)
-            self.terminal.seal(await self.acquirer.firmware_manifest(self.terminal.device))
-            self.account: Account = self.acquirer.accounts[self.name]
-            self.first_public_key = self.account.public_key
+            await self._provision(self.terminal)
             yield
 
     # What of it is the acquirer's.
@@ -183,6 +184,25 @@ class Shop:
         await self.terminal.power_off()
         self.uplink.restore()
 
+    async def factory_new(self) -> None:
+        """Another device takes the place of the one in hand, off and as it was delivered: by the installer; the second one by its maker."""
+        await self.cut_power()
+        (which,) = [which for which, device in self.devices.items() if device is self.terminal]
+        await self.terminal.take_down()
+        self.terminal = self.devices[which] = await self._new_device(which)
+        if which == FIRST:
+            await self._provision(self.terminal)
+        else:
+            await self._leave_factory(self.terminal)
+
+    async def _provision(self, device: DesktopTerminal) -> None:
+        """What the installer does."""
+        settings = SETTINGS | self._settings_for_all()
+        await device.provision(self.name, self.acquirer, self.authority, self.uplink.port, settings, PIN)
+        device.seal(await self.acquirer.firmware_manifest(device.device))
+        self.account: Account = self.acquirer.accounts[self.name]
+        self.first_public_key = self.account.public_key
+
     async def _leave_factory(self, device: DesktopTerminal) -> None:
         settings = {name: SETTINGS[name] for name in ("ssid", "password")} | {"language": self.language}
         await device.leave_factory(self.acquirer, self.authority, self.uplink.port, settings)
@@ -199,9 +219,10 @@ class Shop:
 
     async def _new_device(self, which: str) -> DesktopTerminal:
         """With the shop's network around it."""
-        device = desktop_terminal(self.board, self.runtime, self.folder / which, self._said)
+        device = desktop_terminal(self.board, self.runtime, self.folder / f"{which}{next(self._made)}", self._said, self.backend.time)
         if isinstance(device, Microcontroller):
             device.bench.unique_id = ESPRESSIF + (2 * int(self.name[1:]) + (which == SECOND)).to_bytes(3, "big")
+        device.on_power_lost = lambda goes: self.uplink.cut() if goes else self.uplink.restore()
         self._begun.push_async_callback(device.take_down)
         await device.set_up()
         wifi: Any = device.chips["network"]
@@ -220,10 +241,10 @@ class Shop:
 
 @contextlib.asynccontextmanager
 async def open_shop(
-    folder: Path, *, board: str, runtime: str, language: str, broker: str = "embedded", tell: Tell = nobody
+    folder: Path, *, board: str, runtime: str, language: str, broker: str = "embedded", tell: Tell = nobody, time: Time | None = None
 ) -> AsyncIterator[Shop]:
-    """One shop at an acquirer of its own; folder: empty. Raises TerminalFailure, BrokerFailure."""
-    backend = Backend(folder, broker, tell)
+    """One shop at an acquirer of its own; folder: empty; time: see Backend. Raises TerminalFailure, BrokerFailure."""
+    backend = Backend(folder, broker, tell, time)
     shop = Shop(backend, folder / "shop", board=board, runtime=runtime, language=language, tell=tell)
     async with backend.running(), shop.running():
         yield shop

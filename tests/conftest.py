@@ -20,6 +20,7 @@ PLACES = {
     "vsmartcard-vpcd": ("/usr/lib/pcsc/drivers/serial/libifdvpcd.so",),
     "softhsm2": ("/usr/lib/softhsm/libsofthsm2.so",),
     "python3-dbusmock": ("/usr/lib/python3/dist-packages/dbusmock/__init__.py",),
+    "chromium": ("/usr/bin/chromium", "/usr/bin/chromium-browser"),
     "iproute2": ("/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"),
 }
 

@@ -18,6 +18,7 @@ from firmware_agent.flows import (
     activation_flow,
     customer_pages,
     entry,
+    handout,
     notice_pages,
     reminder_pages,
     safe_mode_pages,
@@ -353,6 +354,8 @@ def _activation(scene: Scene, texts: Texts) -> Iterator[Sample]:
     hardware = scene.words.hardware
     yield Sample("activation", activation_flow.code_page(texts, "12345", hardware))
     yield Sample("activation.refused", activation_flow.code_page(texts, "", hardware, "activation.failed.wrong_code"))
+    yield Sample("activation.offline", activation_flow.code_page(texts, "", hardware, "", True))
+    yield Sample("activation.help", activation_flow.help_page(texts))
     yield Sample("activation.asking", activation_flow.asking_page(texts))
     yield Sample("activation.wait", activation_flow.wait_page(texts, 150))
     yield Sample("activated", activation_flow.done_page(texts, scene.words.terminal))
@@ -360,7 +363,7 @@ def _activation(scene: Scene, texts: Texts) -> Iterator[Sample]:
 
 def _every_activation(scene: Scene, texts: Texts) -> Iterator[Page]:
     for note in ("", "warning.replaced", *("activation.failed." + code for code in (*FAILURES, *ACTIVATION_REFUSALS))):
-        yield activation_flow.code_page(texts, "8" * CODE_DIGITS, scene.words.hardware, note)
+        yield activation_flow.code_page(texts, "8" * CODE_DIGITS, scene.words.hardware, note, True)
     yield activation_flow.wait_page(texts, 3600)
 
 
@@ -405,6 +408,7 @@ def _devices(scene: Scene, texts: Texts) -> Iterator[Sample]:
     yield Sample("export", device_pages.export_page(texts, "JUnit XML"))
     yield Sample("note.no_run", device_pages.note_page(texts, texts.get("menu.no_run")))
     yield Sample("code", _code())
+    yield Sample("code.part", handout.part_page(texts, 2, 3))
     yield Sample("activate", activate_flow.warning_page(texts))
     yield Sample("warn", warning.warn_page(texts, texts.get("training.anew")))
 
@@ -443,6 +447,7 @@ def _every_device(scene: Scene, texts: Texts) -> Iterator[Page]:
     yield device_pages.technician_page(texts, Technician("T-00001234", "W" * 10), choices_of(texts, list(TECHNICIAN)))
     for key in ("slip.printing", "code.running", "code.too_large", "menu.no_run"):
         yield device_pages.note_page(texts, texts.get(key))
+    yield handout.part_page(texts, 12, 12)
 
 
 def _network(scene: Scene, texts: Texts) -> Iterator[Sample]:
@@ -461,6 +466,8 @@ def _network(scene: Scene, texts: Texts) -> Iterator[Sample]:
                 network_pages.ended_page(texts, "Shop-2F", "network.kept"),
                 network_pages.ended_page(texts, "Shop-2F", "network.fell_back", False),
                 network_pages.ended_page(texts, "Shop-2F", "network.refused", False),
+                network_pages.ended_page(texts, "Shop-2F", "network.first"),
+                network_pages.not_joined_page(texts, "Shop-2F", "wrong_password"),
             )
         )
     )
@@ -475,8 +482,11 @@ def _every_network(scene: Scene, texts: Texts) -> Iterator[Page]:
             found = selftest_pages.result_page(texts, [], {}, [Diagnosis("network", cause, result)]).lines
             yield network_pages.trial_page(texts, way, found)
             yield network_pages.checked_page(texts, way, found, False)
-    for key in ("network.kept", "network.fell_back", "network.refused"):
+    for key in ("network.kept", "network.fell_back", "network.refused", "network.first"):
         yield network_pages.ended_page(texts, name, key, key == "network.kept")
+    for cause in CAUSES:
+        if cause.code in dict(network_pages.LAYERS)["radio"]:
+            yield network_pages.not_joined_page(texts, name, cause.code)
     yield network_pages.joining_page(texts, name)
 
 

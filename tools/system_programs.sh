@@ -22,6 +22,7 @@ need linux-libc-dev /usr/include/linux/fb.h
 need libusb-1.0-0 /usr/lib/*/libusb-1.0.so.0
 need swig /usr/bin/swig
 need libpcsclite-dev /usr/include/PCSC/winscard.h
+need chromium /usr/bin/chromium /usr/bin/chromium-browser
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   # Debian starts some of these as services where services are started; the tests bring their own, in places of their own.

@@ -252,6 +252,11 @@ TERMINAL_KEYS = (
         low=1,
         high=MOST_SOCKET_BYTES,
     ),
+    _path(
+        "factory",
+        "what the factory gave for an activation by code, which nobody else may read; else nothing",
+        example="/etc/reinstate/factory",
+    ),
 )
 SECTIONS = (TERMINAL, *PARTS)
 
@@ -266,11 +271,12 @@ class Section:
 
 
 class Configuration:
-    """state: folder of what the agent remembers; socket: path of its Unix socket; devices: kind -> Section."""
+    """state: folder of what the agent remembers; socket: path of its Unix socket; devices: kind -> Section; factory: file, '' for none."""
 
-    def __init__(self, state: str, socket: str, devices: "dict[str, Section]") -> None:
+    def __init__(self, state: str, socket: str, devices: "dict[str, Section]", factory: str = "") -> None:
         self.state = state
         self.socket = socket
+        self.factory = factory
         self.devices = devices
 
 
@@ -321,7 +327,7 @@ class _Checker:
         socket = str(values.get("socket") or os.path.join(_first_of("RUNTIME_DIRECTORY") or state, "agent.sock"))
         if len(os.fsencode(socket)) > MOST_SOCKET_BYTES:
             raise self._wrong((TERMINAL, "socket"), "the path is too long", "at most %d bytes" % MOST_SOCKET_BYTES)
-        return Configuration(state, socket, devices)
+        return Configuration(state, socket, devices, str(values.get("factory") or ""))
 
     def _device(self, kind: str, section: "dict[str, Any]") -> Section:
         part = section.get(PART)

@@ -10,6 +10,7 @@ import os
 import struct
 
 from boards.linux_terminal.configuration import PARTS, TERMINAL, TERMINAL_KEYS, section_lines
+from boards.linux_terminal.process import hardware_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def proposal(root: str = "", readers: "Callable[[], list[str]] | None" = None, m
         ("scanner", _scanners(root), _serial_lines(root)),
         ("network", _interfaces(root, (manages or network_manager_runs)()), []),
     )
-    lines = ["# Proposed by `reinstate-agent detect`, from what was found on this machine.", ""]
+    lines = ["# Proposed by `reinstate-agent detect`, from what was found on this machine."]
+    lines += ["# Its hardware id, for an activation by code: %s" % (hardware_id() or "none, for want of /etc/machine-id"), ""]
     lines += section_lines(TERMINAL, "", {key.name: key.example for key in TERMINAL_KEYS})
     for kind, found, remarks in sections:
         lines.append("")

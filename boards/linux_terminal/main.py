@@ -147,6 +147,7 @@ class _Service:
         self._hal = _hal(configuration, self._platform)
         self._guard = BootGuard(self._platform.files)
         self._agent: Agent | None = None
+        self._factory = configuration.factory
         self._desk = Desk(configuration.socket, self._answer, log)
 
     async def run(self) -> int:
@@ -159,6 +160,10 @@ class _Service:
         await self._desk.open()
         machine: Process = self._platform.machine
         machine.begin()
+        if self._factory:
+            from boards.linux_terminal import factory
+
+            await factory.take(self._factory, self._platform.files, self._hal.hardware_id, self._log)
         agent = asyncio.create_task(start(self._platform, lambda platform: self._hal, _link, self._log, self._guard, self._made))
         stopped = asyncio.create_task(stop.wait())
         try:
@@ -585,6 +590,7 @@ def _update(options: argparse.Namespace) -> int:
     from boards.linux_terminal import update
     from firmware_agent.boot.update import UpdateError
 
+    os.umask(0o022)  # the agent's user runs what root installs
     try:
         place = update.Place(options.command)
         with sole_use(place.base):

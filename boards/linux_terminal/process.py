@@ -110,11 +110,16 @@ class Process:
 
     def unique_id(self) -> bytes:
         """16 bytes that tell this machine from others, and are of no use elsewhere; empty where the machine has no id."""
-        try:
-            with open(MACHINE_ID, encoding="ascii") as file:
-                return application_id(bytes.fromhex(file.read().strip()))
-        except (OSError, ValueError):  # none, or 'uninitialized' (machine-id(5))
-            return b""
+        return bytes.fromhex(hardware_id())
+
+
+def hardware_id() -> str:
+    """What tells this machine from others, in hexadecimal; '' where the machine has no id."""
+    try:
+        with open(MACHINE_ID, encoding="ascii") as file:
+            return application_id(bytes.fromhex(file.read().strip())).hex()
+    except (OSError, ValueError):  # none, or 'uninitialized' (machine-id(5))
+        return ""
 
 
 def application_id(machine_id: bytes) -> bytes:

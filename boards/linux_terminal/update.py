@@ -12,6 +12,7 @@ import subprocess
 import sys
 import venv
 import zipfile
+import zlib
 
 from firmware_agent.boot.slots import SLOTS, slot_of
 from firmware_agent.boot.update import UpdateError, judged
@@ -47,9 +48,13 @@ class Place:
 
     @property
     def spare(self) -> str:
-        """The slot that the command does not lead to, as a folder."""
-        runs = os.path.realpath(self.link)
-        return next(folder for folder in (self.base + "/" + slot for slot in SLOTS) if not runs.startswith(os.path.realpath(folder) + "/"))
+        """A slot that the command does not lead to, as a folder; if there is a choice, not the one that it led to before."""
+        taken = [os.path.realpath(place) for place in (self.link, self.base + "/" + BEFORE)]
+        free = [self.base + "/" + slot for slot in SLOTS]
+        for command in taken:
+            left = [folder for folder in free if not command.startswith(os.path.realpath(folder) + "/")]
+            free = left or free
+        return free[0]
 
     def switch(self, command: str) -> None:
         """The command leads there from now on. Whatever the power does, it leads to a program that is whole on the disk."""
@@ -82,7 +87,7 @@ def own_copy(wheel: str, folder: str) -> str:
             if len(files) > 2 * MOST_FILES or sum([file.file_size for file in files]) > MOST_BYTES:
                 raise UpdateError("file_added", "%s is too large for a program" % wheel)
             archive.extractall(folder + "/program")
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError):  # RuntimeError: encrypted, or packed in an unknown way
         raise UpdateError("nothing_there", "%s is no wheel" % wheel) from None
     shutil.copyfile(folder + "/" + MANIFEST_NAME, folder + "/program/" + MANIFEST_NAME)
     return own

@@ -20,6 +20,7 @@ NAME = PREFIX + "name"
 TELEPHONE = PREFIX + "telephone"
 LEVEL = PREFIX + "level"  # to whom it is to go, LEVELS of the state machine
 REPLACED = PREFIX + "replaced"  # the device is to be replaced, not repaired
+TYPING = PREFIX + "typing"  # [key of the record, text]: what is being typed, as far as it has come
 
 
 class Draft:
@@ -44,13 +45,30 @@ class Draft:
         """Raises StoreError: it was not made. A card number that somebody types is masked."""
         if isinstance(value, str):
             value = masked(value)
-        if value != self._get(key):
-            self._terminal.apply([], changes=[(key, encode(value))])
+        changes: list[tuple[str, bytes | None]] = [(key, encode(value))] if value != self._get(key) else []
+        if self.half_typed(key) is not None:
+            changes.append((TYPING, None))
+        if changes:
+            self._terminal.apply([], changes=changes)
 
     def toggle(self, key: str, item: object) -> None:
         """Put an item to a list, or take it out. Raises StoreError."""
         items = self.items(key)
         self.put(key, [held for held in items if held != item] if item in items else items + [item])
+
+    def half_typed(self, key: str) -> "str | None":
+        """What was being typed for that record when the power went, or the person left; None: nothing."""
+        typing = self.items(TYPING)
+        return typing[1] if len(typing) == 2 and typing[0] == key and isinstance(typing[1], str) else None
+
+    def type_on(self, key: str, text: str) -> None:
+        """Keep what is typed so far; in memory where it cannot be written, for the person is told when he has finished."""
+        self._terminal.store.keep([(TYPING, encode([key, masked(text)]))])
+
+    def drop(self, key: str) -> None:
+        """What is half typed is not wanted."""
+        if self.half_typed(key) is not None:
+            self._terminal.store.keep([(TYPING, None)])
 
     def _get(self, key: str) -> object:
         record = self._terminal.store.get(key)

@@ -87,7 +87,7 @@ class ActivationDesk:
     async def _help(self, ui: "Ui", outdated: "Callable[[], bool]", devices: Page) -> None:
         """The devices; and the network, where there is one to choose."""
         key = "1"
-        if self._network is not None:
+        if self._network is not None and self._network.can_be_chosen:
             key = await ui.ask(help_page(ui.texts), outdated, (KEY_BACK, KEY_HELP))
         if key == "1":
             await ui.ask(devices, outdated, ("enter", KEY_BACK, KEY_HELP))

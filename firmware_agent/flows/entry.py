@@ -9,8 +9,10 @@ if TYPE_CHECKING:
 
     from firmware_agent.flows.ui import Ui
     from firmware_agent.texts import Texts
+    from hal.clock import Clock
 
 NEXT_MS = 1000  # a key pressed again within this goes on to its next character
+KEEP_MS = 3000  # what is being typed is kept no more often than that: the flash wears
 
 # What each key gives, in the order of its presses. A key of one character waits for nothing.
 DIGITS = {"0": "0", "1": "1", "2": "2", "3": "3", "4": "4", "5": "5", "6": "6", "7": "7", "8": "8", "9": "9"}
@@ -45,21 +47,32 @@ async def enter_text(
     longest: int = 40,
     secret: bool = False,
     note: str = "",
+    keep: "Callable[[str], None] | None" = None,
 ) -> "str | None":
     """The text when enter is pressed, spaces around it removed unless it is secret; None when it is cancelled, or out of date before.
 
-    value: to begin with; characters: what each key gives; secret: shown as dots; note: a sentence on what is to be typed.
+    value: to begin with; characters: what each key gives; secret: shown as dots; note: a sentence on what is to be typed; keep: is told
+    now and then what is typed so far, at the latest KEEP_MS after the last key, and where it is out of date before.
     """
     typed = value[:longest]
+    halves = _Halves(ui.clock, keep, typed)
+
+    def over() -> bool:
+        halves.look(typed)
+        return outdated()
+
     keys = tuple(characters) + ("enter", "clear", KEY_BACK)
     last, last_ms = "", 0  # the key that may go on to its next character, and when it was pressed
     while True:
         page = entry_page(ui.texts, name, title, typed, characters, last, secret, note)
-        key = await ui.ask(page, outdated, keys)
+        key = await ui.ask(page, over, keys)
         if key == "enter":
             return typed if secret else typed.strip()
         if key in ("", KEY_BACK):
+            if not key:
+                halves.settle(typed)
             return None
+        halves.look(typed)
         now_ms = ui.clock.monotonic_ms()
         if key == "clear":
             typed, last = typed[:-1], ""
@@ -73,6 +86,25 @@ async def enter_text(
             last = ""
             continue
         last, last_ms = key if len(of_key) > 1 else "", now_ms
+
+
+class _Halves:
+    """Hands on what is half typed, when it has changed and enough time has passed."""
+
+    def __init__(self, clock: "Clock", keep: "Callable[[str], None] | None", typed: str) -> None:
+        self._clock = clock
+        self._keep = keep
+        self._kept = typed
+        self._kept_ms = clock.monotonic_ms()
+
+    def look(self, typed: str) -> None:
+        if self._clock.monotonic_ms() - self._kept_ms >= KEEP_MS:
+            self.settle(typed)
+
+    def settle(self, typed: str) -> None:
+        if self._keep is not None and typed != self._kept:
+            self._keep(typed)
+            self._kept, self._kept_ms = typed, self._clock.monotonic_ms()
 
 
 def entry_page(

@@ -1,6 +1,9 @@
 """The network of a device that has no identity yet: entered as in the menu, joined at once, and kept if it can be joined."""
 
-from firmware_agent.links.access import JOIN_TIMEOUT_MS, joined
+import asyncio
+
+from firmware_agent.flows.menu.network_pages import CAN_CHOOSE
+from firmware_agent.links.access import JOIN_TIMEOUT_MS, join, joined
 from firmware_agent.settings import KEY_PROVEN, SettingError, Settings
 from hal.errors import DeviceError
 
@@ -14,18 +17,34 @@ if TYPE_CHECKING:
     from hal.hal import Hal
 
 LEFT_MS = 60000  # without a key, until the activation page is shown again
+LOOK_MS = 1000  # how often a network that was lost is joined again
 
 
 class FirstNetwork:
-    """hal: its network is one that can be chosen; store: open; log: takes one line for a technician."""
+    """hal: brought up; store: open; log: takes one line for a technician."""
 
     def __init__(self, hal: "Hal", store: "Store", log: "Callable[[str], None]") -> None:
         self.hal = hal
         self.store = store
         self.log = log
+        self.joining = asyncio.Lock()  # two who join at once get one answer, which is that of whose settings came first
+
+    @property
+    def can_be_chosen(self) -> bool:
+        return self.hal.network is not None and self.hal.network.level >= CAN_CHOOSE
 
     def is_missing(self) -> bool:
-        return not joined(self.hal)
+        return self.can_be_chosen and not joined(self.hal)
+
+    async def keep_joined(self) -> None:
+        """For as long as the agent runs."""
+        async with self.joining:
+            if self.hal.network is not None:
+                self.hal.network.configure(*Settings(self.store).network)
+        while True:
+            async with self.joining:
+                await join(self.hal, self.log)
+            await self.hal.clock.sleep_ms(LOOK_MS)
 
     async def set_up(self, ui: "Ui", outdated: "Callable[[], bool]") -> None:
         """Until a network is joined, or the person goes back or has left. Raises StoreError."""
@@ -71,15 +90,18 @@ async def _join(visit: Newcomer, draft: "Draft") -> bool:
         return False
     ui.show(pages.joining_page(ui.texts, name))
     static = draft.static or []
-    before = settings.network
-    network.configure(name, draft.password or "", (static[0], static[1], static[2], static[3]) if static else None)
-    try:
-        await network.connect(JOIN_TIMEOUT_MS)
-    except DeviceError as error:
-        terminal.log("network %s" % error)
-        network.configure(*before)
+    cause = ""
+    async with terminal.joining:
+        network.configure(name, draft.password or "", (static[0], static[1], static[2], static[3]) if static else None)
+        try:
+            await network.connect(JOIN_TIMEOUT_MS)
+        except DeviceError as error:
+            terminal.log("network %s" % error)
+            cause = error.cause or "no_network"
+            network.configure(*settings.network)
+    if cause:
         visit.stay()
-        await ui.ask(pages.not_joined_page(ui.texts, name, error.cause or "no_network"), visit.left, (KEY_BACK,))
+        await ui.ask(pages.not_joined_page(ui.texts, name, cause), visit.left, (KEY_BACK,))
         return False
     terminal.store.put_all([change for change in changes if change[0] != KEY_PROVEN] + settings.kept() + [(KEY_DRAFT, None)])
     visit.stay()

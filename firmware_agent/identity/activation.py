@@ -12,17 +12,18 @@ from firmware_agent.identity.certificate import issued_s
 from firmware_agent.identity.enrolment import SLOT, Credentials, EnrolmentError, take, waiting_request
 from firmware_agent.identity.identity import KEY_REPLACEMENT, Identity
 from firmware_agent.identity.registration import KEY_PENDING, spare_slot
-from firmware_agent.identity.tries import Tries
+from firmware_agent.identity.tries import KEY_ACTIVATION, Tries
 from firmware_agent.links.access import joined
-from firmware_agent.links.link import LinkError
+from firmware_agent.links.link import CAUSE_DATE, LinkError
 from firmware_agent.messages.cbor import decode, encode
 from firmware_agent.messages.cose import key_id, sign
 from firmware_agent.messages.inbound import Judge
 from firmware_agent.messages.outbox import KEY_BOOT_COUNT, SEQUENCES
 from firmware_agent.messages.schema import Claims, kind_named, topic
 from firmware_agent.messages.sealed import SealError, seal
+from firmware_agent.messages.timekeeper import STEP_S, STEPS
 from firmware_agent.store import StoreError
-from firmware_agent.terminal import KEY_HIGHEST, KEY_WALL
+from firmware_agent.terminal import KEY_HIGHEST, KEY_SUPPOSED, KEY_WALL
 from hal.clock import TRUST_NONE, TRUST_SET
 from hal.errors import DeviceError
 
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from firmware_agent.store import Store
     from hal.hal import Hal
 
-KEY_TRIES = "activation.tries"
-
 CODE_DIGITS = 12  # the last of them is the check digit
 # Damm's quasigroup of order 10 (H. M. Damm, 2004): finds each single wrong digit, and each two neighbours that are swapped.
 _DAMM = "0317598642709215486342068713591750983426612304597836742095815869720134894536201794386172052581436790"
@@ -45,6 +44,10 @@ NETWORK_LOOK_MS = 250
 CONNECT_TIMEOUT_MS = 15000
 LINK_TIMEOUT_MS = 10000
 ANSWER_TIMEOUT_MS = 30000  # the acquirer issues two certificates
+
+# Refusals for a time that nobody has signed. What answers the activation that was made last is let in all the same, by its number and the
+# keys in it, and tells the time: a battery-backed clock may be years ahead.
+UNSURE = ("time_unknown", "expired", "from_the_future")
 
 # Why it came to nothing: by the acquirer's word, in a signed status ...
 REFUSALS = ("wrong_code", "expired", "used", "too_many_tries", "not_possible")
@@ -90,13 +93,15 @@ class Activation:
         boots = store.get(KEY_BOOT_COUNT)
         self._boot_count = int(decode(boots)) if boots is not None else 0
         self.factory = factory
-        self.tries = Tries(store, KEY_TRIES, hal.clock, self._boot_count)
+        self.tries = Tries(store, KEY_ACTIVATION, hal.clock, self._boot_count)
         self._hal = hal
         self._store = store
         self._make_link = make_link
         self._log = log
         self._present = present
         self._slot = SLOT if present is None else spare_slot(present)
+        if present is None and store.get(KEY_SUPPOSED) is not None:
+            hal.clock.distrust()
         self._asked = 0  # number in this boot of what was asked last
         self._judge = Judge(hal.secure_element, factory.acquirer, factory.terminal, factory.acquirer_keys)
         self._answers_on = [topic(factory.acquirer, factory.terminal, leaf) for leaf in ("status", "credentials")]
@@ -115,10 +120,8 @@ class Activation:
             raise ActivationError("too_many_tries")
         await self._wait_for_network()
         where, message = await self._message(code)
-        if self._hal.clock.trust != TRUST_SET:
-            self._hal.clock.suppose(issued_s(self.factory.transport_certificate))
         try:
-            await self._exchange(await self._make_link(self.factory), where, message)
+            await self._exchange_at_some_time(where, message)
         except LinkError as error:
             raise ActivationError("no_connection", str(error))
         outcome = self._outcome
@@ -171,6 +174,26 @@ class Activation:
         clock = self._hal.clock
         return 0 if clock.trust == TRUST_NONE else clock.wall_s()
 
+    async def _exchange_at_some_time(self, where: str, message: bytes) -> None:
+        """By the clock; while that lets no connection in for a date, and nobody has signed the time, as if it were the day on which the
+        factory's certificate was made, and month by month from there: at one of them the broker's certificate is valid (timekeeper.py).
+        Raises as `_exchange`.
+        """
+        clock = self._hal.clock
+        made_s = issued_s(self.factory.transport_certificate)
+        times = [made_s + step * STEP_S for step in range(STEPS)] if made_s else []
+        if clock.trust == TRUST_SET or not made_s:
+            times.insert(0, 0)  # the time of day
+        for at_s in times:
+            if clock.suppose(at_s) and self._store.get(KEY_SUPPOSED) is None:
+                self._store.keep([(KEY_SUPPOSED, encode(True))])
+            try:
+                return await self._exchange(await self._make_link(self.factory), where, message)
+            except LinkError as error:
+                if error.cause != CAUSE_DATE or clock.is_signed or at_s == times[-1]:
+                    clock.suppose(0)
+                    raise
+
     async def _exchange(self, link: "Link", where: str, message: bytes) -> None:
         """Send it, and wait until an answer has been taken, or its time is over. Raises LinkError before it was sent, StoreError."""
         self._outcome = None
@@ -216,8 +239,8 @@ class Activation:
             return
         verdict = await self._judge.judge(message.topic, message.payload, 0, clock.wall_s(), clock.trust)
         claims = verdict.claims
-        # Without a clock it is let in all the same: it answers, by its number and the keys in it, what was asked just now.
-        if verdict.refusal not in ("", "time_unknown") or claims is None:
+        is_unsure = verdict.refusal in UNSURE and not clock.is_signed
+        if claims is None or (verdict.refusal and not is_unsure):
             self._log("refused: %s on %s" % (verdict.refusal, message.topic))
             return
         if claims.number("application") != self._number():
@@ -231,6 +254,7 @@ class Activation:
             self.tries.forgotten(),
             (KEY_REPLACEMENT, None),
             (KEY_PENDING, None),
+            (KEY_SUPPOSED, None),
             (KEY_HIGHEST, encode(claims.sequence)),
             (KEY_WALL, encode(claims.issued_at)),
         ]

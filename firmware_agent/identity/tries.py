@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from firmware_agent.store import Store
     from hal.clock import Clock
 
+KEY_ACTIVATION = "activation.tries"  # here, so that who only forgets them need not load what makes them
+
 FREE_TRIES = 2  # failures that cost no time: with the third the delays begin
 FIRST_DELAY_MS = 30000  # doubled by each further failure
 LONGEST_DELAY_MS = 3600000

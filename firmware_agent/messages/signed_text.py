@@ -2,22 +2,31 @@
 
 The text is "RS1:" and, in Base45 (RFC 9285), the CBOR list [acquirer, message]. The topic, which is signed with the message, follows
 from the acquirer and from what the message says of itself: whoever has the signer's public key can verify the text, and needs nothing else.
+
+A text that no code on a small display holds goes in parts: "RP1:<number>/<how many>:<mark>:" and a piece of it. The mark is of the whole.
 """
+
+from hashlib import sha256
 
 from firmware_agent.messages.cbor import CborError, Tag, decode, encode
 from firmware_agent.messages.cose import MAX_LENGTH, CoseError, parse
 from firmware_agent.messages.schema import Claims, SchemaError, topic
 
 PREFIX = "RS1:"  # 1: the version of this form
+PART_PREFIX = "RP1:"  # of a part of such a text
 BADGE_PREFIX = "RB1:"  # of a technician's badge, which is signed, and no message
 MAX_ACQUIRER = 64  # characters, as of the claim iss
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"  # by value 0..44 (RFC 9285, table 1)
+_MARK = 4  # hexadecimal digits of the SHA-256 of the whole text: parts of another one are told apart, and a wrong one is found
+_PART_HEAD = len(PART_PREFIX) + len("99/99:") + _MARK + 1  # characters
+_MOST_PARTS = 99
+_LEAST_PIECE = 20  # characters: below that a display is too small for codes
 _MAX_TEXT = (MAX_LENGTH + 4 * MAX_ACQUIRER) * 2  # characters, line breaks included
 
 
 class SignedTextError(ValueError):
     """code: 'empty', 'not_signed_text' (it does not begin as one), 'version' (it is of another form), 'damaged' (it begins as one and does
-    not go on as one).
+    not go on as one), 'incomplete' (a part is missing), 'mixed' (parts of several texts).
     """
 
     def __init__(self, code: str, detail: str) -> None:
@@ -41,6 +50,8 @@ def decode_text(text: str) -> "tuple[str, bytes]":
         raise SignedTextError("empty", "there is no text")
     if len(text) > _MAX_TEXT:
         raise SignedTextError("not_signed_text", "%d characters are too many for a signed text" % len(text))
+    if text.strip().startswith(PART_PREFIX):
+        return _decode(_joined(text))
     first = None
     for reading in _readings(text):
         try:
@@ -48,6 +59,27 @@ def decode_text(text: str) -> "tuple[str, bytes]":
         except SignedTextError as error:
             first = first or error
     raise first or SignedTextError("empty", "there is no text")
+
+
+def parts_of(text: str, longest: int) -> "list[str]":
+    """A signed text in parts of at most `longest` characters; [] where that is too short for any."""
+    room = longest - _PART_HEAD
+    if room < _LEAST_PIECE:
+        return []
+    count = (len(text) + room - 1) // room
+    if count > _MOST_PARTS:
+        return []
+    size = (len(text) + count - 1) // count
+    mark = _mark_of(text)
+    pieces = []
+    begin = 0
+    for left in range(count, 0, -1):
+        end = min(begin + size, len(text)) if left > 1 else len(text)
+        while left > 1 and " " in text[end - 1 : end + 1]:  # a blank at an end would be lost where people copy it
+            end -= 1
+        pieces.append(text[begin:end])
+        begin = end
+    return ["%s%d/%d:%s:%s" % (PART_PREFIX, number + 1, count, mark, piece) for number, piece in enumerate(pieces)]
 
 
 def encode_badge(badge: bytes) -> str:
@@ -105,6 +137,50 @@ def _readings(text: str) -> "list[str]":
         readings.append("".join(stripped))
         readings.append(" ".join(stripped))
     return readings
+
+
+def _mark_of(text: str) -> str:
+    return "".join(["%02X" % byte for byte in sha256(text.encode()).digest()])[:_MARK]
+
+
+def _joined(text: str) -> str:
+    """The text whose parts these are, in any order, each once or more, each with the line breaks that people's tools put into it. Raises
+    SignedTextError.
+    """
+    pieces: dict[int, str] = {}
+    count, mark = 0, ""
+    for part in _parts_in(text):
+        head, its_mark, piece = part.split(":", 2)
+        number, its_count = [int(digits) for digits in head.split("/")]
+        if not 1 <= number <= its_count <= _MOST_PARTS:
+            raise SignedTextError("damaged", "there is no part %s" % head)
+        if count and (its_count, its_mark) != (count, mark):
+            raise SignedTextError("mixed", "these are parts of different texts: %s and %s" % (mark, its_mark))
+        count, mark = its_count, its_mark
+        pieces[number] = piece
+    missing = [str(number) for number in range(1, count + 1) if number not in pieces]
+    if missing:
+        raise SignedTextError("incomplete", "part %s of %d is missing; give all of them, in any order" % (", ".join(missing), count))
+    whole = "".join([pieces[number] for number in range(1, count + 1)])
+    if _mark_of(whole) != mark:
+        raise SignedTextError("damaged", "a part is damaged or cut off: together they are not the text %s" % mark)
+    return whole
+
+
+def _parts_in(text: str) -> "list[str]":
+    """Each part without its prefix: '1/2:0A1B:...'. What looks like a prefix and has no head behind it is in a piece."""
+    found: list[str] = []
+    for part in text.strip().split(PART_PREFIX)[1:]:
+        part = "".join([line.strip("\r\t") for line in part.strip().split("\n")])
+        head = part.split(":", 2)
+        numbers = head[0].split("/")
+        if len(head) == 3 and len(head[1]) == _MARK and len(numbers) == 2 and all([digits.isdigit() for digits in numbers]):
+            found.append(part)
+        elif found:
+            found[-1] += PART_PREFIX + part
+        else:
+            raise SignedTextError("damaged", "a part of a signed text begins with RP1:1/2: and a mark of %d digits" % _MARK)
+    return found
 
 
 def _decode(text: str) -> "tuple[str, bytes]":

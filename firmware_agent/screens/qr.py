@@ -116,7 +116,7 @@ class QrCode:
     def _count_bits(self, version: int) -> int:
         """The length of the character count (table 3)."""
         if self._alphanumeric:
-            return 9 if version < 10 else 11 if version < 27 else 13
+            return _alphanumeric_count_bits(version)
         return 8 if version < 10 else 16
 
     def _codewords(self) -> "Generator[None, None, bytearray]":
@@ -356,6 +356,15 @@ async def qr_code_in_turns(clock: "Clock", content: "str | bytes", level: int = 
     return code
 
 
+def most_characters(modules: int, level: int = LEVEL_L) -> int:
+    """How long a text in alphanumeric mode may be whose code has at most so many modules a side; 0: there is no code so small."""
+    version = min((modules - 17) // 4, _MAX_VERSION)
+    if version < 1:
+        return 0
+    bits = 8 * _data_codewords(version, level) - 4 - _alphanumeric_count_bits(version)
+    return bits // 11 * 2 + (1 if bits % 11 >= 6 else 0)
+
+
 class _Generator:
     """Divides by the generator polynomial of `length` error correction codewords (7.5.2), over GF(256) modulo x^8 + x^4 + x^3 + x^2 + 1.
 
@@ -393,6 +402,10 @@ class _Generator:
             polynomial = (polynomial ^ carries << 7) << 1 ^ carries * 0x1D
             factor >>= 1
         return product
+
+
+def _alphanumeric_count_bits(version: int) -> int:
+    return 9 if version < 10 else 11 if version < 27 else 13
 
 
 def _data_codewords(version: int, level: int) -> int:

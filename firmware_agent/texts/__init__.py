@@ -10,6 +10,7 @@ LANGUAGES = ("en", "zh-CN")  # IETF language tags (BCP 47)
 SUFFIX = ".txt"
 
 _NEAR_BYTES = 256  # a few lines, which are read one after the other
+_PART_BYTES = 128  # read at a time: most lines are shorter. MicroPython's own readline reads byte by byte
 
 
 class Texts:
@@ -40,27 +41,34 @@ class Texts:
 
     def _text(self, key: str) -> "str | None":
         wanted = key.encode() + b"\t"
-        file = self._file
         low, high = 0, self._size  # the line begins from low on, and not beyond high
         while high - low > _NEAR_BYTES:
             middle = (low + high) // 2
-            file.seek(middle)
-            file.readline()  # the end of the line in which that is
-            begins = file.tell()
-            line = file.readline()
+            begins = middle + len(self._line(middle))  # after the end of the line in which that is
+            line = self._line(begins)
             if begins < high and line[: len(wanted)] <= wanted:
                 low = begins
             else:
                 high = middle
-        file.seek(low)
         while low <= high:
-            line = file.readline()
+            line = self._line(low)
             if not line:
                 return None
             if line[: len(wanted)] == wanted:
                 return str(line[len(wanted) :], "utf-8").rstrip("\n").replace("\\n", "\n")
             low += len(line)
         return None
+
+    def _line(self, begins: int) -> bytes:
+        """From there to the end of the line."""
+        self._file.seek(begins)
+        line = b""
+        while True:
+            part = self._file.read(_PART_BYTES)
+            ends = part.find(b"\n") + 1
+            if ends or len(part) < _PART_BYTES:
+                return line + (part[:ends] if ends else part)
+            line += part
 
 
 def load(language: str) -> Texts:

@@ -108,6 +108,7 @@ class Acquirer:
         self.process = process
         self.refused: list[tuple[str, str]] = []  # (topic, why)
         self.published = 0
+        self.speaks = True  # False: it only listens, for another one speaks in its name
         self.activations: Activations | None = None  # who answers devices that are no terminals yet
         self._authority = authority
         self._element = element
@@ -429,7 +430,11 @@ class Acquirer:
     # What the acquirer says.
 
     async def order(self, terminal: str, **fields: Any) -> int:
-        """Send an order; fields as in the schema. Gives its number. Raises KeyError, SchemaError."""
+        """Send an order; fields as in the schema. Gives its number. What it unlocks at the terminal is unlocked here, too. Raises KeyError,
+        SchemaError.
+        """
+        if fields.get("action") == "unlock" and self.activations is not None:
+            self.activations.codes.forget_tries(terminal=terminal)
         return await self.send("order", terminal, fields, allow_registration=fields.get("action") == "lift")
 
     async def answer(self, terminal: str, application: int, status: str, remark: str = "") -> int:
@@ -455,7 +460,7 @@ class Acquirer:
         """Send the message whose turn it is; one that was sent already, if that was before this time, in Unix seconds. Without a connection
         nothing is signed, and nothing lost: whoever has one looks for it.
         """
-        if not self.connected or not self._goes_on.is_set():
+        if not (self.speaks and self.connected and self._goes_on.is_set()):
             return
         order = self.registry.next_order(terminal)
         if order is None:

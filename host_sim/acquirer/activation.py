@@ -66,6 +66,12 @@ _devices = Table(
     Column("wrong", Integer, nullable=False),
     Column("since", BigInteger, nullable=False),  # when the first of them came
 )
+_places = Table(
+    "activation_places",
+    _metadata,
+    Column("device", String(64), primary_key=True),
+    Column("terminal", String(64), nullable=False, index=True),  # that it is, or says that it is
+)
 
 
 class NotActivated(Exception):
@@ -117,6 +123,22 @@ class Codes:
             elif sequence > last:
                 connection.execute(update(_devices).where(_devices.c.device == device).values(sequence=sequence))
             return last is None or sequence > last
+
+    def note_place(self, device: str, terminal: str) -> None:
+        """That device is that terminal, or says so: for `forget_tries` alone."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(_places).where(_places.c.device == device))
+            connection.execute(insert(_places).values(device=device, terminal=terminal))
+
+    def forget_tries(self, device: str = "", terminal: str = "") -> bool:
+        """A device, or each that is in that terminal's place, may try codes again at once; whether any had been wrong. A burnt code stays
+        burnt: another one is issued.
+        """
+        of_terminal = _devices.c.device.in_(select(_places.c.device).where(_places.c.terminal == terminal))
+        condition = _devices.c.device == device if device else of_terminal
+        with self._engine.begin() as connection:
+            changed = connection.execute(update(_devices).where(condition, _devices.c.wrong > 0).values(wrong=0, since=0))
+            return changed.rowcount > 0
 
     def use(self, code: str, device: str, kid: bytes, now_s: int) -> str:
         """The terminal's number that the code is for; the code is used up by it, save for the same key of the same device, which may have
@@ -204,11 +226,15 @@ class Activations:
         except NotOpened as error:
             self._told(f"{device}: activation refused: the code is {error.code}")
             return await self._answer(device, "status", {"application": claims.sequence, "status": "not_possible"}, 1)
+        present = self._acquirer.registry.terminal_with(claims.octets("former"))
+        if present:
+            self.codes.note_place(device, present)
         try:
             terminal = self.codes.use(code, device, key_id(key), self._now_s())
         except NotActivated as error:
             self._told(f"{device}: activation refused: {error.code}")
             return await self._answer(device, "status", {"application": claims.sequence, "status": error.code}, 1)
+        self.codes.note_place(device, terminal)
         fields = await self._give(terminal, key, claims)
         self._told(f"{device}: activated as {terminal}")
         # In the terminal's own sequence: what went to the device before it is older, and is refused.
@@ -234,10 +260,12 @@ class Activations:
         """Enrol the device in the terminal's place, and give the fields of its credentials. Once more for the same device: the same."""
         acquirer = self._acquirer
         former = acquirer.accounts[terminal].public_key if terminal in acquirer.accounts else b""
-        # A device that activates itself anew is not to erase itself.
-        if former and former != key and claims.octets("former") != key_id(former):
-            await acquirer.order(terminal, action="replace", key_id=key_id(former))
-        acquirer.enrol(terminal, key)
+        if former and former != key and claims.octets("former") == key_id(former):
+            acquirer.registry.renew(terminal, key)  # it activates itself anew: it is not to erase itself, and goes on speaking
+        else:
+            if former and former != key:
+                await acquirer.order(terminal, action="replace", key_id=key_id(former))
+            acquirer.enrol(terminal, key)
         if former and former != key:
             if self._authority.revoke(terminal):
                 await self._revoked()

@@ -14,7 +14,7 @@ from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -135,9 +135,14 @@ class Signer:
         except _NOT_WRITTEN:
             payload = _bytes_item(encode(claims.to_map()))
         signed = b"".join((_CONTEXT, self._protected, _bytes_item(topic.encode()), payload))
-        r, s = decode_dss_signature(self._private_key.sign(sha256(signed).digest(), self._ecdsa))
-        signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")
+        signature = _raw_signature(self._private_key.sign(sha256(signed).digest(), self._ecdsa))
         return b"".join((_ENVELOPE, self._protected, b"\xa0", payload, _SIGNATURE_HEAD, signature))
+
+
+def _raw_signature(der: bytes) -> bytes:
+    """r || s of an ECDSA-Sig-Value (RFC 3279, 2.2.3) on P-256, as this machine's library has just written it."""
+    s_at = 4 + der[3]
+    return der[4:s_at][-32:].rjust(32, b"\0") + der[s_at + 2 :][-32:].rjust(32, b"\0")
 
 
 def _loaded(public_key: bytes) -> ec.EllipticCurvePublicKey | None:
@@ -187,9 +192,7 @@ _NOT_READ = (_Unusual, IndexError, KeyError, UnicodeDecodeError)
 
 
 class _Field:
-    """A field, prepared. most: length of a text or of bytes, 0: it has none; read: from the data and a place, the value and its end;
-    write: at the end of the data.
-    """
+    """A field, prepared. most: length of a text or of bytes, 0: it has none; read: from the data and a place, the value and its end."""
 
     def __init__(self, field: Field) -> None:
         self.name = field.name
@@ -197,7 +200,12 @@ class _Field:
         self.words = field.words
         self.most = {TEXT: field.longest, BYTES: MAX_BYTES}.get(field.type, 0)
         self.read = _READERS[field.type]
-        self.write = _WRITERS[field.type]
+        self._write = _WRITERS[field.type]
+
+    def to_write(self, number: int) -> tuple[str, bool, int, dict[object, bytes], Callable[[bytearray, Any], None], int]:
+        """What writing needs of it at hand: name, required, number, its words with what is written for each, write, most."""
+        words: dict[object, bytes] = {word: encode(number) + encode(place) for place, word in enumerate(self.words or ())}
+        return self.name, self.required, number, words, self._write, self.most
 
 
 class _Table:
@@ -205,8 +213,10 @@ class _Table:
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
-        self.fields = {field.number: _Field(field) for field in sorted(kind.fields, key=lambda field: field.number)}
+        fields = sorted(kind.fields, key=lambda field: field.number)
+        self.fields = {field.number: _Field(field) for field in fields}
         self.required = sum(field.required for field in kind.fields)
+        self.in_order = [self.fields[field.number].to_write(field.number) for field in fields]
 
 
 def _tables() -> dict[int, _Table]:
@@ -437,17 +447,18 @@ def _usual_payload(claims: Claims, tables: Mapping[int, _Table]) -> bytearray:
     body = claims.body
     _write_head(out, 0xA0, len(body))
     missing, written = table.required, 0
-    for number, field in table.fields.items():
-        if field.name not in body:
+    for name, required, number, words, write, most in table.in_order:
+        if name not in body:
             continue
-        value = body[field.name]
-        if field.words:
-            value = field.words.index(value)
-        out.append(number)
-        field.write(out, value)
-        if field.most and len(value) > field.most:  # type: ignore[arg-type]  # a text or bytes, else it had not been written
-            raise _Unusual
-        missing -= field.required
+        value = body[name]
+        if words:
+            out += words[value]
+        else:
+            out.append(number)
+            write(out, value)
+            if most and len(value) > most:  # type: ignore[arg-type]  # a text or bytes, else it had not been written
+                raise _Unusual
+        missing -= required
         written += 1
     if missing or written != len(body):
         raise _Unusual
@@ -467,7 +478,11 @@ def _write_text(out: bytearray, text: Any) -> None:
     if type(text) is not str:
         raise _Unusual
     data = text.encode()
-    _write_head(out, 0x60, len(data))
+    length = len(data)
+    if length < 24:
+        out.append(0x60 | length)
+    else:
+        _write_head(out, 0x60, length)
     out += data
 
 
@@ -485,14 +500,19 @@ def _write_flag(out: bytearray, flag: Any) -> None:
 
 
 def _write_list(out: bytearray, items: Any, depth: int = _DEPTH_OF_FIELDS) -> None:
+    """Spelled out, as in reading, for what a report is full of: small numbers, short texts and short lists."""
     if type(items) is not list or not depth:
         raise _Unusual
-    _write_head(out, 0x80, len(items))
+    length = len(items)
+    if length < 24:
+        out.append(0x80 | length)
+    else:
+        _write_head(out, 0x80, length)
     for item in items:
         kind = type(item)
         if kind is int:
-            if 0 <= item < 24:
-                out.append(item)
+            if 0 <= item < _NUMBERS_AT_HAND:
+                out += _NUMBERS[item]
             elif item >= 0:
                 _write_head(out, 0x00, item)
             else:
@@ -531,5 +551,7 @@ def _write_head(out: bytearray, major: int, argument: int) -> None:
         write_head(out, major >> 5, argument)
 
 
+_NUMBERS_AT_HAND = 2048  # durations in ms, error and phase numbers
+_NUMBERS = [encode(number) for number in range(_NUMBERS_AT_HAND)]
 _HEAD_OF_TWO = struct.Struct(">BH").pack
 _HEAD_OF_FOUR = struct.Struct(">BI").pack

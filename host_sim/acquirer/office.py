@@ -20,6 +20,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from boards.linux_terminal.factory import encoded
 from firmware_agent.links.link import LinkSettings, Tls
 from firmware_agent.messages.schema import BYTES, LIST, TEXT, UINT, Field, SchemaError, kind_named
 from firmware_agent.settings import DEFAULTS
@@ -31,6 +32,7 @@ from host_sim.acquirer.sealing import SealingKey
 from host_sim.acquirer.shared_link import SharedLink
 from host_sim.brokers import PID_FILE, MosquittoBroker, write_revoked
 from host_sim.pki import TestAuthority
+from host_sim.provision import factory_record
 
 FACTS = "acquirer.json"
 REGISTRY = "registry.sqlite"
@@ -92,9 +94,7 @@ class Office:
 
     async def enrol(self, request: bytes, terminal: str, settings: dict[str, str]) -> bytes:
         """The credentials that answer a terminal's request. Raises OfficeError, EnrolmentError."""
-        unknown = sorted(set(settings) - set(DEFAULTS))
-        if unknown:
-            raise OfficeError(f"no setting {unknown[0]!r}; there are: {', '.join(sorted(DEFAULTS))}")
+        _refuse_unknown(settings)
         acquirer = await self.acquirer()
         credentials = acquirer.grant(request, terminal, (self.broker_host, self.broker_port, self.broker_host), settings)
         return credentials.encoded()
@@ -114,16 +114,25 @@ class Office:
         )
         return acquirer
 
-    async def activation_code(self, terminal: str) -> str:
-        """A new code for that terminal's number. Raises OfficeError."""
+    async def activation_code(self, terminal: str, unlocked: str = "") -> str:
+        """A new code for that terminal's number. unlocked: hardware id of a device whose wrong codes are forgotten. Raises OfficeError."""
         acquirer = await self.acquirer()
         assert acquirer.activations is not None
         try:
+            if unlocked and not acquirer.activations.codes.forget_tries(unlocked):
+                raise OfficeError(f"--unlock {unlocked!r}: no wrong code of such a device was counted; its page shows its number")
             return acquirer.activations.codes.issue(terminal, int(time.time()))
         except TooManyCodes as error:
             raise OfficeError(str(error)) from error
         finally:
             acquirer.registry.close()
+
+    async def factory_file(self, device: str, settings: dict[str, str]) -> bytes:
+        """What a Linux terminal of that hardware id needs to be activated by a code. Raises OfficeError."""
+        _refuse_unknown(settings)
+        acquirer = await self.acquirer()
+        acquirer.registry.close()
+        return encoded(factory_record(device, acquirer, self.authority, (self.broker_host, self.broker_port, self.broker_host)), settings)
 
     async def _tell_broker(self) -> None:
         """Which certificates are revoked: in the file that mosquitto reads when it starts, and now, if it runs on this machine."""
@@ -217,6 +226,12 @@ class _Staff:
             if not self._acquirer.registry.keep_seat(seat, self._acquirer.process, int(time.time())):
                 await ended(self.seats.pop(seat))  # this process stood still for so long that another one has it
         self.take_seat(new=False)
+
+
+def _refuse_unknown(settings: dict[str, str]) -> None:
+    unknown = sorted(set(settings) - set(DEFAULTS))
+    if unknown:
+        raise OfficeError(f"no setting {unknown[0]!r}; there are: {', '.join(sorted(DEFAULTS))}")
 
 
 def _opened(url: str) -> Registry:

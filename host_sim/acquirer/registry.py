@@ -227,6 +227,14 @@ class Registry:
                 connection.execute(update(_keys).where(_keys.c.terminal == terminal).values(standing=REVOKED))
             _add_key(connection, terminal, generation, public_key, CURRENT)
 
+    def renew(self, terminal: str, public_key: bytes) -> None:
+        """The device that has the terminal's place was given another key. The one before speaks until that one is used: what the device
+        says before it has the answer is as good as ever. Raises KeyError for an unknown one.
+        """
+        with self.entry(terminal) as entry:
+            entry.issue_key(public_key)
+            entry.trusts(None)  # but for the key that comes with the answer
+
     def terminals(self) -> list[str]:
         with self._read() as connection:
             return list(connection.scalars(select(_terminals.c.terminal).order_by(_terminals.c.terminal)))
@@ -256,6 +264,12 @@ class Registry:
         with self._read() as connection:
             condition = and_(_keys.c.terminal == terminal, _keys.c.standing == standing)
             return bytes(connection.scalar(select(_keys.c.public_key).where(condition)) or b"")
+
+    def terminal_with(self, kid: bytes) -> str:
+        """Whose key that is, in use; '' for nobody's."""
+        with self._read() as connection:
+            query = select(_keys.c.terminal).where(_keys.c.kid == kid, _keys.c.standing == CURRENT)
+            return str(connection.scalar(query) or "")
 
     @contextlib.contextmanager
     def entry(self, terminal: str) -> Iterator[Entry]:
@@ -431,9 +445,13 @@ class Entry:
         return str(row.standing)
 
     def use_key(self, kid: bytes, sequence: int, now_s: int) -> None:
-        """The terminal has proved that it uses the key that was issued: the one before has no more to say than what it signed earlier."""
-        former = {"standing": FORMER, "below": sequence, "until": now_s + LATE_S}
+        """The terminal has proved that it uses the key that was issued: the one before has no more to say than what it signed earlier. What
+        waited may come after what overtook it, so the sequence of this message alone does not tell what was earlier.
+        """
         generation = self.facts["generation"]
+        mine = and_(_messages.c.terminal == self.terminal, _messages.c.generation == generation)
+        newest = self._connection.scalar(select(func.max(_messages.c.sequence)).where(mine)) or 0
+        former = {"standing": FORMER, "below": max(sequence, newest + 1), "until": now_s + LATE_S}
         current = and_(_keys.c.terminal == self.terminal, _keys.c.generation == generation, _keys.c.standing == CURRENT)
         self._connection.execute(update(_keys).where(current).values(former))
         self._connection.execute(update(_keys).where(self._key(kid)).values(standing=CURRENT))
@@ -522,8 +540,8 @@ class Entry:
         held = and_(_orders.c.terminal == self.terminal, _orders.c.standing == HELD)
         self._connection.execute(update(_orders).where(held).values(standing=WAITING))
 
-    def trusts(self, kid: bytes) -> None:
-        """The terminal has taken the acquirer's key of that kid: what goes to it is signed by it from now on."""
+    def trusts(self, kid: bytes | None) -> None:
+        """The terminal has taken the acquirer's key of that kid: what goes to it is signed by it from now on. None: by the present one."""
         self._change(trusts=kid)
 
     def storage_works(self, sequence: int) -> None:

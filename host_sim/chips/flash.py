@@ -19,7 +19,8 @@ class PowerCut(BaseException):
 class FlashChip(Chip):
     """The medium under a folder of files, which the terminal's own process writes: it is asked before each call (machine/flash.py).
 
-    folder: set by whoever runs a terminal on it; without one, nothing is there to rot.
+    folder: set by whoever runs a terminal on it; without one, nothing is there to rot. power_goes: the write is admitted after which the
+    power is to be cut.
     """
 
     FAULTS = {
@@ -33,6 +34,16 @@ class FlashChip(Chip):
     def __init__(self, now_ms: Callable[[], int]) -> None:
         super().__init__(now_ms)
         self.folder: Path | None = None
+        self.power_goes = False
+        self._writes_left = 0
+
+    def power_cut(self, after_write: int = 1) -> None:
+        """Have the power cut when that many writes are done, counted from now: 1 is the next."""
+        self._writes_left = after_write
+
+    def power_up(self) -> None:
+        self.power_goes = False
+        self._writes_left = 0
 
     def fault(self, name: str, on: bool = True) -> None:
         super().fault(name, on)
@@ -50,6 +61,9 @@ class FlashChip(Chip):
             raise OSError(errno.EIO, "Input/output error")
         if self.has("full") and call == APPEND:
             raise OSError(errno.ENOSPC, "No space left on device")
+        if call != READ and self._writes_left:
+            self._writes_left -= 1
+            self.power_goes = not self._writes_left
         return WRONG_BIT if self.has("weak_cells") and call == APPEND else 0
 
 

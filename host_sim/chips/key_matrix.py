@@ -78,6 +78,11 @@ class KeyMatrixChip(PinChip):
         if len(self._taps) == 2:
             self._begin_tap()
 
+    def is_seen(self, key: str) -> bool:
+        """Whether the terminal has looked at the key for as long as at one that is tapped, since the finger moved."""
+        contact = self._contacts[key]
+        return contact.looks > TAP_SCANS and self.now_ms() - contact.moved_ms >= TAP_MS
+
     @property
     def idle(self) -> bool:
         """Whether all taps are done."""

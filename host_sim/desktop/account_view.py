@@ -65,8 +65,8 @@ class AccountView:
         elif kind == "test":
             lists["tests"].append(at | {name: claims.text(name) for name in ("name", "outcome", "cause")})
         elif kind == "application":
-            facts = {name: jsonable(body[name]) for name in ("application", "purpose", "level", "materials") if name in body}
-            lists["applications"].append(at | facts | {"applicant": self._applicant(body)})
+            told = {name: jsonable(body[name]) for name in ("application", "purpose", "level", "materials") if name in body}
+            lists["applications"].append(at | told | {"applicant": self._applicant(body)})
         elif kind == "receipt":
             facts = {name: claims.text(name) for name in ("result", "refusal")}
             lists["receipts"].append(at | facts | {"of": claims.octets("of").hex()})
@@ -77,7 +77,7 @@ class AccountView:
         """told: for people, in the terminal's language."""
         result = from_list(values)
         facts = {name: getattr(result, name) for name in ("phase", "outcome", "cause", "detail", "duration_ms")}
-        of = {"component": result.kind, "outcome": result.outcome, "cause": result.cause}
+        of: dict[str, str] = {"component": result.kind, "outcome": result.outcome, "cause": result.cause}
         words = [word_text(self._texts, prefix + ".", of[key]) for prefix, key in TEXTS_OF_RESULTS if of[key]]
         return facts | {"device": result.kind, "told": f"{words[0]}: {', '.join(words[1:])}"}
 
@@ -95,5 +95,6 @@ def _reason(values: object) -> dict[str, Any]:
 
 def _event(values: object) -> dict[str, Any]:
     assert isinstance(values, list)
-    name, detail, when, times = [*values, *["", 0, 1][len(values) - 1 :]]
+    padded: list[Any] = values + ["", 0, 1][len(values) - 1 :]
+    name, detail, when, times = padded
     return {"at": when, "name": name, "detail": detail, "times": times}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -43,11 +44,12 @@ class Hub:
         self._pages.add(page)
         try:
             while not self._ended:
+                came = await page.comes(KEEP_ALIVE_S)
                 if page.is_behind:
                     page.begin()
                     yield _event(self._number, "snapshot", self._snapshot())
-                text = await page.next(KEEP_ALIVE_S)
-                yield text or ": still here\n\n"
+                else:
+                    yield page.take() if came else ": still here\n\n"
         finally:
             self._pages.discard(page)
 
@@ -73,15 +75,17 @@ class _Page:
     def wake(self) -> None:
         self._woken.set()
 
-    async def next(self, limit_s: float) -> str:
-        """All that waits, '' when nothing came within the limit."""
-        if not self._waiting:
+    async def comes(self, limit_s: float) -> bool:
+        """Whether there is something for it, within the limit."""
+        if not self._waiting and not self.is_behind:
             self._woken.clear()
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(limit_s):
                     await self._woken.wait()
-            except TimeoutError:
-                return ""
+        return bool(self._waiting)
+
+    def take(self) -> str:
+        """All that waits."""
         text = "".join(self._waiting)
         self._waiting.clear()
         return text

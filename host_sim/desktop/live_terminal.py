@@ -66,6 +66,7 @@ class LiveTerminal:
         self._paper = (0, 0)
         self._hz = 0
         self._told: dict[str, Any] = {}
+        self._mode, self._mode_since = "", 0.0
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -96,7 +97,7 @@ class LiveTerminal:
                 await self._do(step)
 
     async def _do(self, step: Step) -> None:
-        sight = await self._sight() if step.verb != "let_go" else None
+        sight = await self._sight(draws=step.verb != "let_go")
         await self.actions.do(step)
         if step.verb == "card":
             self._card = str(step.argument)
@@ -104,26 +105,26 @@ class LiveTerminal:
             self._code = str(step.argument)
         elif step.verb == "boot":
             self._failure = ""
+        elif step.verb == "factory_new":
+            self._failure = ""
+            self._view = AccountView(self.shop.acquirer, self.id, self.shop.language)
         elif step.verb in ("fault", "device"):
             self._frame += 1  # what is broken shows at once, whether anything is drawn or not
             self._tell_display()
         self._recorder.did(step.verb, step.argument, sight)
 
-    async def _sight(self) -> Sight | None:
-        """What a person sees who is about to act; None while it is off."""
+    async def _sight(self, draws: bool = True) -> Sight | None:
+        """What a person sees who is about to act; None while it is off. draws: what is being drawn is waited for."""
         if not self.terminal.is_on:
             return None
         display = self.terminal.chips["display"]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAWN_S):
-                while time.monotonic() - self._still_since < STILL_S or display.frames_changed != self._drawn:
+                while draws and (time.monotonic() - self._still_since < STILL_S or display.frames_changed != self._drawn):
                     await asyncio.sleep(LOOK_S / 2)
         picture = display.picture()
-        return self._reader.sight(self._mode, self.terminal.screen(), not more_of_picture(picture, self._font)[0])
-
-    @property
-    def _mode(self) -> str:
-        return str(self._told.get("account", {}).get("mode", ""))
+        sight = self._reader.sight(self.terminal.screen(), not more_of_picture(picture, self._font)[0])
+        return sight._replace(mode=self._mode, since=self._mode_since)
 
     async def recording(self) -> str:
         """The scenario of what was done."""
@@ -138,7 +139,7 @@ class LiveTerminal:
 
     def screen(self) -> dict[str, Any]:
         lines = self.terminal.screen() if self.terminal.is_on else []
-        return {"lines": lines, "page": self._reader.sight("", lines).page}
+        return {"lines": lines, "page": self._reader.sight(lines).page}
 
     @property
     def slips(self) -> list[Slip]:
@@ -155,7 +156,7 @@ class LiveTerminal:
     def slip_text(self, number: int) -> dict[str, Any]:
         """What can be read on it. Raises IndexError."""
         slip = self.slips[number]
-        codes = zxingcpp.read_barcodes(slip.picture().convert("L"), formats=zxingcpp.BarcodeFormat.QRCode)
+        codes = zxingcpp.read_barcodes(slip.picture().convert("L"), formats=zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode))
         return {"codes": [code.text for code in codes], "text": text_of_slip(slip, self._font)}
 
     # Watching it.
@@ -208,6 +209,8 @@ class LiveTerminal:
         told = {name: value for name, value in document.items() if name not in ("frame", "slips", "lines", "hz")}
         if told != self._told:
             self._told = told
+            if document["account"]["mode"] != self._mode:
+                self._mode, self._mode_since = document["account"]["mode"], time.monotonic()
             self._tell_page("terminal", document)
 
     def log(self, who: str, line: str) -> None:

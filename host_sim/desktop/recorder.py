@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import yaml
 
@@ -21,17 +21,18 @@ from host_sim.scenario import Step
 
 TITLE = ".title"
 TAP_S = 0.7  # a key that is let go within this time was tapped
+STEADY_S = 1.0  # a state that holds for so long stays
 SHORTEST = 4  # characters of a text that tells one screen from another; a word like 'yes' stands on many
-NEW_SCREEN = ("boot", "cut_power", "cut_power_after_write", "factory_new", "device")  # after which nothing is seen any more of what was
 _OF_VALUES = "%("
 
 
 class Sight(NamedTuple):
-    """What a person saw before an action. mode: as the acquirer has verified it; page: '' where the title has values in it, or is not at
-    the top of what is seen; texts: keys of all texts that can be read.
+    """What a person saw before an action. mode: as the acquirer has verified it, since that moment (time.monotonic); page: '' where the
+    title has values in it, or is not at the top of what is seen; texts: keys of all texts that can be read.
     """
 
-    mode: str
+    mode: str = ""
+    since: float = 0.0
     page: str = ""
     texts: frozenset[str] = frozenset()
 
@@ -46,14 +47,16 @@ class Reader:
         pairs = [line.split("\t", 1) for line in lines]
         known = [(key, squeezed(texts.get(key))) for key, text in pairs if _OF_VALUES not in text]
         texts.close()
-        self._titles = sorted(((text, key.removesuffix(TITLE)) for key, text in known if key.endswith(TITLE)), key=lambda pair: -len(pair[0]))
+        self._titles = sorted(
+            ((text, key.removesuffix(TITLE)) for key, text in known if key.endswith(TITLE)), key=lambda pair: -len(pair[0])
+        )
         self._texts = {key: text for key, text in known if len(text) >= SHORTEST}
 
-    def sight(self, mode: str, lines: Sequence[str], from_top: bool = True) -> Sight:
+    def sight(self, lines: Sequence[str], from_top: bool = True) -> Sight:
         """lines: of the display; from_top: they are the beginning of the page."""
         shown = squeezed("".join(lines))
         page = next((name for text, name in self._titles if shown.startswith(text)), "") if from_top else ""
-        return Sight(mode, page, frozenset(key for key, text in self._texts.items() if text in shown))
+        return Sight(page=page, texts=frozenset(key for key, text in self._texts.items() if text in shown))
 
     def longest(self, keys: Collection[str]) -> str:
         return max(sorted(keys), key=lambda key: len(self._texts[key]))
@@ -69,7 +72,8 @@ class Recorder:
         self._began = time.time()
         self._steps: list[Step] = []
         self._actions = 0
-        self._seen = Sight("")
+        self._seen = Sight()
+        self._acted = 0.0
         self._held: tuple[str, float] | None = None  # the key that went down with the last step, and when
 
     @property
@@ -78,28 +82,29 @@ class Recorder:
         return self._actions
 
     def did(self, verb: str, argument: str | dict[str, str], sight: Sight | None) -> None:
-        """An action was carried out. sight: what was seen just before, None: nobody looked."""
+        """An action was carried out. sight: what was seen just before, None: the terminal was off."""
         held, self._held = self._held, None
         if verb == "let_go" and held is not None and held[0] == argument and time.monotonic() - held[1] < TAP_S:
             self._steps[-1] = Step("press", argument, 0)
             return
         if sight is not None:
             self._steps += self._waits(sight)
-            self._seen = sight._replace(mode=sight.mode or self._seen.mode)
-        if verb in NEW_SCREEN:
-            self._seen = Sight(self._seen.mode)
+        self._seen = sight if sight is not None and verb != "device" else Sight(self._seen.mode)
+        self._acted = time.monotonic()
         self._steps.append(Step(verb, argument, 0))
         self._actions += 1
         if verb == "hold" and isinstance(argument, str):
             self._held = (argument, time.monotonic())
 
     def _waits(self, sight: Sight) -> list[Step]:
-        """For a replay to see what the person saw. The page comes last: it is what the action is for. A page whose title has values in it
-        is one that counts or waits: nothing on it is sure to be met again.
+        """For a replay to see what the person saw. A state that was there at the action before already, or came just now, may be about to
+        change: it is not waited for. The page comes last: it is what the action is for. A page whose title has values in it is one that
+        counts or waits: nothing on it is sure to be met again.
         """
         before = self._seen
         waits = []
-        if sight.mode and sight.mode != before.mode:
+        stays = sight.since > self._acted and time.monotonic() - sight.since >= STEADY_S
+        if sight.mode and sight.mode != before.mode and stays:
             waits.append(Step("expect_state", sight.mode, 0))
         if sight.page and sight.page != before.page:
             waits.append(Step("expect_page", sight.page, 0))
@@ -120,9 +125,10 @@ class Recorder:
 
 def _written(step: Step) -> str:
     """One line of YAML."""
-    document: Any = {step.verb: step.argument} if step.argument else step.verb
+    if not step.argument:
+        return step.verb
     style = '"' if "\\n" in repr(step.argument) else None  # else a line break would be one in the file
     text: str = yaml.safe_dump(
-        document, default_flow_style=None, default_style=style, sort_keys=False, allow_unicode=True, width=10**6
+        step.argument, default_flow_style=True, default_style=style, sort_keys=False, allow_unicode=True, width=10**6
     )
-    return text.removesuffix("...\n").rstrip("\n")
+    return f"{step.verb}: {text.partition(chr(10))[0]}"

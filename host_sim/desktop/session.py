@@ -1,4 +1,4 @@
-"""The terminals of one sitting before the desktop simulator: shops that come and go, all at one acquirer, and what pages are told of them."""
+"""The terminals of one sitting: shops that come and go, all at one acquirer, and what pages are told of them."""
 
 from __future__ import annotations
 
@@ -95,9 +95,7 @@ class Session:
 
     async def _set_up(self, number: str, board: str, runtime: str, language: str) -> LiveTerminal:
         folder = self._folder / f"s{next(self._folders)}"
-        live = LiveTerminal(
-            self._backend, folder, number=number, board=board, runtime=runtime, language=language, tell_page=self.hub.tell
-        )
+        live = LiveTerminal(self._backend, folder, number=number, board=board, runtime=runtime, language=language, tell_page=self.hub.tell)
         stay = self._stays[number] = asyncio.Event()
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         task = self._tasks[number] = asyncio.create_task(self._live(live, stay, ready))

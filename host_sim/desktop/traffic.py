@@ -163,7 +163,7 @@ class Traffic:
         verdict = inspector.verdict(topic, message, keys)
         messages = self.terminals[terminal]
         at_ms = int((time.monotonic() - self._began) * 1000)
-        passed = Passed(messages.number(), at_ms, direction, topic, message, _claims(message), verdict.word, verdict.meaning, verdict.signed_by)
+        passed = Passed(messages.number(), at_ms, direction, topic, message, _claims(message), *verdict)
         messages.add(passed)
         self._told(terminal, passed)
         return terminal, passed
@@ -281,5 +281,3 @@ def _claims(message: bytes) -> Claims | None:
         return Claims.from_map(decode(parse(message).payload))
     except (CoseError, CborError, SchemaError):
         return None
-
-

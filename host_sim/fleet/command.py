@@ -13,6 +13,8 @@ from host_sim.fleet.fleet import FleetError, Plan, hints, run
 
 __all__ = ["FleetError", "add_command", "carry_out"]
 
+IN_THE_MIDDLE = -1.0  # of --seconds
+
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """To the parser of `reinstate`."""
@@ -30,9 +32,8 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     fleet.add_argument(
         "--restart-broker-after", type=_number, metavar="S", dest="restart_after", help="its own broker, S s after all are online"
     )
-    fleet.add_argument(
-        "--storm", type=_number, metavar="S", dest="storm_after", help="cut all connections at once, S s after all are online"
-    )
+    storm_help = "cut all connections at once, S s after all are online (without S: in the middle)"
+    fleet.add_argument("--storm", type=_number, nargs="?", const=IN_THE_MIDDLE, metavar="S", dest="storm_after", help=storm_help)
     fleet.add_argument("--slow", type=_whole, default=0, metavar="PERCENT", help="of the terminals: behind a line that is slow")
     fleet.add_argument("--lossy", type=_whole, default=0, metavar="PERCENT", help="of the terminals: behind a line that loses something")
     fleet.add_argument("--keep", type=Path, metavar="DIR", help="an empty folder, where the acquirer's store and the logs stay")
@@ -44,6 +45,8 @@ def carry_out(options: argparse.Namespace) -> bool:
     they came back. Exit code 1: something was lost, duplicated or refused, or not all came back.
     """
     values = vars(options)
+    if options.storm_after == IN_THE_MIDDLE:
+        values["storm_after"] = options.seconds / 2
     plan = Plan(**{name: values[name] for name in Plan.__dataclass_fields__})
     plan.check()
 

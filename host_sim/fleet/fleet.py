@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import resource
 import secrets
 import ssl
@@ -32,12 +33,15 @@ OWN_BROKER_HOST = "localhost"
 MQTTS_PORT = 8883
 DAYS = 2  # until the certificates of a run end
 MOST_TERMINALS = 10000  # their numbers have five digits
+# An agent looks twenty times a second whether there is something to send, or to show. Of a thousand that alone is more than a processor can
+# do; so the more there are, the coarser are their boards' timers: half a millisecond for each terminal, and half a second at most.
+MOST_WAIT_MS = 500
 STARTS_PER_S = 20  # unless told: a start costs both sides a handshake, and the acquirer some ten messages
 SEAT_LIMIT_S = 30.0  # for a worker to be at work
 ONLINE_LIMIT_S = 180.0  # for the last to be online, after it was started
 DRAIN_LIMIT_S = 120.0  # for what is under way at the end to arrive
 STOP_LIMIT_S = 30.0
-LOOK_S = 0.02  # how often the store is looked at: what a latency is exact to
+LOOK_S = 0.05  # how often the store is looked at: what a latency is exact to
 TOLD_S = 5.0  # how often progress is told
 WAIT_S = 0.1
 FILES_EACH = 3  # that a terminal has open: its connection, the font, the texts
@@ -150,6 +154,8 @@ async def _run_in(folder: Path, plan: Plan, tell: Tell) -> dict[str, Any]:
         setup_s = time.monotonic() - begun
         stack.push_async_callback(fleet.stop)
         start_s = await fleet.start()
+        gc.freeze()  # what a thousand terminals are made of is not looked through for garbage again and again
+        stack.callback(gc.unfreeze)
         await fleet.play(broker, workers)
         fleet.ledger.redelivered = registry.duplicates()
         report = {"terminals": plan.terminals, "broker": plan.broker or "own"} | fleet.ledger.document()
@@ -184,9 +190,10 @@ class _Fleet:
         except OSError as error:
             raise FleetError(f"{host} has no address: {error.strerror}") from error
         acquirer = await office.acquirer()
+        wait_ms = min(MOST_WAIT_MS, len(ports) // 2)
         for number, port in enumerate(ports):
             name = f"F{self._mark}{number:05}"
-            self._members.append(await enrolled(name, acquirer, (address, port, host), ca, self.ledger))
+            self._members.append(await enrolled(name, acquirer, (address, port, host), ca, wait_ms, self.ledger))
         acquirer.registry.close()
 
     async def start(self) -> float:
@@ -229,6 +236,7 @@ class _Fleet:
                     member.cut()
             elif broker is not None:
                 await broker.restart()
+        await asyncio.sleep(begun + plan.seconds - time.monotonic())
         await asyncio.gather(*reporters)
         if not await self._until(self._is_settled, DRAIN_LIMIT_S):
             self._tell(f"not all has arrived within {DRAIN_LIMIT_S:g} s")
@@ -314,7 +322,9 @@ class _Workers:
         if self._has_ca:
             file = self._folder / "broker-ca.der"
             file.write_bytes(ca)
-            command.append(str(file))
+            command += ["--ca", str(file)]
+        if count == 1:
+            command.append("--alone")
         for number in range(count):
             log = self._folder / f"worker{number + 1}.log"
             with log.open("wb") as output:

@@ -43,6 +43,7 @@ class Wave:
             "back": len(self.back),
             "connects": len(self.connects),
             "attempts": len(self.attempts),
+            "attempts_peak_per_s": per_second(self.attempts)[0],
             "peak_per_s": peak,
             "mean_per_s": round(mean, 1),
             "ratio": round(self.ratio, 2),

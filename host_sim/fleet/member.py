@@ -55,6 +55,17 @@ class _Machine:
         raise Ended
 
 
+class _CoarseTime(RealTime):
+    """Of a board on which no wait is shorter than that."""
+
+    def __init__(self, shortest_wait_ms: int) -> None:
+        super().__init__()
+        self._shortest_wait_ms = shortest_wait_ms
+
+    async def sleep_ms(self, duration_ms: int) -> None:
+        await super().sleep_ms(max(duration_ms, self._shortest_wait_ms))
+
+
 class WatchedLink(MqttStreamLink):
     """The link of a microcontroller, which needs no thread; what passes it is noted in the ledger. opened: is handed each link."""
 
@@ -168,14 +179,16 @@ class Member:
             self._ledger.trouble(f"{self.name}: {line}")
 
 
-async def enrolled(name: str, acquirer: Acquirer, broker: tuple[str, int, str], broker_authority: bytes, ledger: Ledger) -> Member:
+async def enrolled(
+    name: str, acquirer: Acquirer, broker: tuple[str, int, str], broker_authority: bytes, shortest_wait_ms: int, ledger: Ledger
+) -> Member:
     """A terminal that makes its keys, asks the acquirer for credentials, takes them, and is in service. broker: numeric address, port, name
-    in its certificate; broker_authority: who issued that, in DER.
+    in its certificate; broker_authority: who issued that, in DER; shortest_wait_ms: how coarse its board's timer is.
     """
     flash = Flash()
     storage = FileStorage(flash)  # type: ignore[arg-type]  # Flash keeps to the calls of Files
     element = SoftwareKey(storage)
-    hal = Hal(BOARD, f"fleet-{name}", await started_clock(), storage, element)
+    hal = Hal(BOARD, f"fleet-{name}", await started_clock(_CoarseTime(shortest_wait_ms)), storage, element)
     for error in await hal.bring_up():
         raise error
     store = Store(storage)

@@ -145,6 +145,10 @@ class KeypadDevice(InputDevice):
         if len(self._taps) == 2:
             self._next_move()
 
+    def is_seen(self, key: str) -> bool:
+        """What the kernel was told it keeps."""
+        return True
+
     @property
     def idle(self) -> bool:
         """Whether all taps are done."""

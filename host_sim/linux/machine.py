@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from boards.linux_terminal.configuration import PARTS, load, toml_value
+from boards.linux_terminal.factory import encoded
 from boards.linux_terminal.process import Process
 from firmware_agent.store import Store
 from hal.drivers.linux.linux_clock import sleep_ms
@@ -28,7 +29,7 @@ from host_sim.linux.interface import Interface
 from host_sim.linux.names import Names
 from host_sim.linux.service import Service
 from host_sim.platform import Time
-from host_sim.provision import BROKER_HOST, BROKER_NAME, commission
+from host_sim.provision import BROKER_HOST, BROKER_NAME, broker_of, commission, factory_record
 from host_sim.terminal import DesktopTerminal, TerminalFailure
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class LinuxMachine(DesktopTerminal):
         self.image = Image(self.device)
         self.breakable = {**self.chips, "storage": self.disk, "names": self.names, "firmware": self.image}
         self.configuration = folder / "agent.toml"
+        self.factory = folder / "factory"
         self._started = contextlib.AsyncExitStack()
 
     @classmethod
@@ -93,7 +95,8 @@ class LinuxMachine(DesktopTerminal):
                 self._started.push_async_callback(interface.stop)
             except OSError as error:
                 raise TerminalFailure(f"{interface.kind or type(interface).__name__}: {error}") from error
-        lines = ["[terminal]", f"state = {toml_value(str(self.disk.state))}", f"socket = {toml_value(str(self.folder / 'agent.sock'))}"]
+        places = {"state": self.disk.state, "socket": self.folder / "agent.sock", "factory": self.factory}
+        lines = ["[terminal]", *[f"{key} = {toml_value(str(place))}" for key, place in places.items()]]
         for kind, chip in self.chips.items():
             lines += ["", f"[{kind}]", f"part = {toml_value(chip.part)}"]
             lines += [f"{key} = {toml_value(value)}" for key, value in chip.section().items()]
@@ -123,6 +126,13 @@ class LinuxMachine(DesktopTerminal):
         random = self.folder / "random"
         random.mkdir()
         await commission(hal, store, await software_element(random), pin)
+
+    async def leave_factory(self, acquirer: Acquirer, authority: TestAuthority, broker_port: int, settings: dict[str, str]) -> None:
+        """By the file that its configuration names."""
+        hal = self.hal()
+        record = factory_record(hal.hardware_id, acquirer, authority, broker_of(hal, broker_port))
+        self.factory.touch(mode=0o600)
+        self.factory.write_bytes(encoded(record, settings))
 
     async def _carry_out(self, command: str, file: Path) -> None:
         """A command of the agent's that takes one file. Raises TerminalFailure."""

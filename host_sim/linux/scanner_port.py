@@ -39,6 +39,10 @@ class ScannerPort(PluggedDevice):
         self.chip.take_away()
 
     @property
+    def holds_code(self) -> bool:
+        return self.chip.holds_code
+
+    @property
     def light(self) -> bool:
         return self.chip.light
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 SOCKET_VARIABLE = "REINSTATE_MACHINE_SOCKET"  # the environment variable that names the server's Unix socket
 REQUEST_FORMAT = "<BHiI"  # operation, unit, argument, length of the data that follow
 ANSWER_FORMAT = "<HiI"  # errno, number, length of the data that follow
+UNANSWERED = (2,)  # operations (of machine.py) that give nothing, and cannot fail: PIN_WRITE. They are half of all
 UNEXPECTED = 0xFFFF  # in the place of an errno: an error that is no OSError
 _ANSWER_BYTES = struct.calcsize(ANSWER_FORMAT)
 _AF_UNIX = 1
@@ -34,6 +35,8 @@ class SocketPort:
         else:
             self._socket.sendall(header)
             self._socket.sendall(data)
+        if operation in UNANSWERED:
+            return 0, b""
         code, number, length = struct.unpack(ANSWER_FORMAT, self._read(_ANSWER_BYTES))
         answer = self._read(length) if length else b""
         if code == UNEXPECTED:

@@ -1,7 +1,8 @@
 """Serves one bench to a MicroPython process over a Unix socket: fixed frames, one request and one answer at a time.
 
 Request: operation uint8, unit uint16, argument int32, length of the data uint32, the data. Answer: errno uint16 (0: done), number int32,
-length uint32, the data. All little-endian. The other end is client.py beside this file.
+length uint32, the data. All little-endian. The
+operations in UNANSWERED have no answer. The other end is client.py beside this file.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import struct
 
 from host_sim.bench import MOST_BYTES, Bench
-from host_sim.machine.client import ANSWER_FORMAT, REQUEST_FORMAT, SOCKET_VARIABLE, UNEXPECTED
+from host_sim.machine.client import ANSWER_FORMAT, REQUEST_FORMAT, SOCKET_VARIABLE, UNANSWERED, UNEXPECTED
 from host_sim.machine.machine import TIME_FORMAT, TIME_WAIT, MachineReset
 from host_sim.mishaps import Hang
 from host_sim.simulated_time import Guest
@@ -84,7 +85,8 @@ class MachineProtocol(asyncio.Protocol):
                 if answer is None:
                     self._halted = True
                     return
-                self._transport.write(answer)
+                if operation not in UNANSWERED:
+                    self._transport.write(answer)
             at = end
         del received[:at]
 

@@ -239,6 +239,21 @@ def test_what_the_former_key_signed_before_is_taken_for_a_minute_for_another_pro
     play(scenario)
 
 
+def test_what_overtook_what_waited_was_signed_before_though_its_sequence_is_higher(play: Any) -> None:
+    async def scenario(scene: Scene) -> None:
+        await scene.key.generate_key(1)
+        await scene.acquirer.answer("T1", 1, "approved")
+        await scene.says("application", await scene.application("registration"), 1)
+        await scene.says("state", state("online", 6), 7)
+        await scene.says("receipt", RECEIPT, 5, slot=1)  # it waited until the new key was there
+        await scene.says("state", state("lost", 6), 6)  # the last will, from before
+        assert not scene.refusals and not scene.account.online
+        await scene.says("receipt", RECEIPT, 8)
+        assert scene.refusals == ["unknown_key"]
+
+    play(scenario)
+
+
 @pytest.mark.parametrize(
     ("mode", "reasons", "granted"),
     [

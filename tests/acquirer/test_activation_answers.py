@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from firmware_agent.identity.activation import Activation, ActivationError
+from firmware_agent.identity.activation import Activation, ActivationError, check_digit
 from firmware_agent.identity.identity import KEY_FACTORY, Identity
 from firmware_agent.links.link import LinkError, Message
 from firmware_agent.messages.cose import key_id
-from firmware_agent.messages.schema import topic
+from firmware_agent.messages.schema import Claims, kind_named, topic
 from firmware_agent.store import Store
 from firmware_agent.terminal import KEY_HIGHEST, Terminal
 from hal.drivers.file_storage import FileStorage
 from hal.files import Files
 from host_sim.acquirer.acquirer import SLOT, Acquirer
-from host_sim.acquirer.activation import TRIES_OF_A_CODE, Activations, Place
+from host_sim.acquirer.activation import TRIES_OF_A_CODE, TRIES_OF_A_DEVICE, Activations, NotActivated, Place
 from host_sim.acquirer.equipment import software_element, started_clock
 from host_sim.acquirer.sealing import SealingKey
 from host_sim.pki import TestAuthority
@@ -238,22 +238,116 @@ def test_what_is_no_activation_is_refused_and_costs_no_try(tmp_path: Path) -> No
     run(tmp_path, scenario)
 
 
+async def activated_again(made: World) -> tuple[Any, Activation, Identity]:
+    """A device that has a name, what it asks with again, and its identity."""
+    device = await made.device("hardware-1")
+    device.hal.clock.set_wall = lambda *to: None  # the host's is not to be set
+    first = await device.ask(made.issue())
+    factory = Identity.load(device.store, KEY_FACTORY)
+
+    async def make_link(identity: Identity) -> Link:
+        made.links.append(Link(made.acquirer, made.heard))
+        return made.links[-1]
+
+    Terminal.count_boot(device.store)
+    return device, Activation(device.hal, device.store, factory, make_link, lambda line: None, first), first
+
+
+async def says(made: World, device: Any, identity: Identity, name: str) -> None:
+    """An event, signed by that identity's key."""
+    terminal = device.terminal = getattr(device, "terminal", None) or Terminal(device.hal, device.store, identity, lambda line: None)
+    terminal.identity = identity
+    body = {"name": name, "detail": ""}
+    claims = Claims(kind_named("event"), TERMINAL, terminal.outbox.next_sequence(), body, boot_count=terminal.boot_count)
+    where, message = await terminal.signed(claims)
+    await made.acquirer.handle(Message(where, message, False, False, 0))
+
+
 def test_a_device_that_activates_itself_anew_is_not_told_to_erase_itself(tmp_path: Path) -> None:
     async def scenario(made: World) -> None:
-        device = await made.device("hardware-1")
-        device.hal.clock.set_wall = lambda *to: None  # the host's is not to be set
-        first = await device.ask(made.issue())
-        factory = Identity.load(device.store, KEY_FACTORY)
-
-        async def make_link(identity: Identity) -> Link:
-            made.links.append(Link(made.acquirer, made.heard))
-            return made.links[-1]
-
-        Terminal.count_boot(device.store)
-        again = Activation(device.hal, device.store, factory, make_link, lambda line: None, first)
+        device, again, first = await activated_again(made)
         second = await again.ask(made.issue())
         assert second.slot != first.slot and second.terminal == TERMINAL
-        assert made.acquirer.accounts[TERMINAL].public_key == await device.hal.secure_element.public_key(second.slot)
+        assert made.acquirer.accounts[TERMINAL].next_public_key == await device.hal.secure_element.public_key(second.slot)
         assert made.acquirer.accounts[TERMINAL].outgoing == []
+
+    run(tmp_path, scenario)
+
+
+def test_what_a_device_says_while_it_activates_itself_anew_is_taken_whichever_of_its_keys_has_signed_it(tmp_path: Path) -> None:
+    async def scenario(made: World) -> None:
+        device, again, first = await activated_again(made)
+        await says(made, device, first, "before")
+        second = await again.ask(made.issue())
+        await says(made, device, first, "signed before the answer came")
+        await says(made, device, second, "with the new key")
+        assert made.acquirer.refused == []
+        account = made.acquirer.accounts[TERMINAL]
+        assert [event["name"] for event in account.events] == ["before", "signed before the answer came", "with the new key"]
+        assert account.public_key == await device.hal.secure_element.public_key(second.slot)
+        await says(made, device, first, "the key before is used on")
+        assert [why for _, why in made.acquirer.refused] == ["unknown_key"]
+
+    run(tmp_path, scenario)
+
+
+def test_a_device_whose_answer_was_lost_goes_on_with_the_key_that_it_has(tmp_path: Path) -> None:
+    async def scenario(made: World) -> None:
+        device, again, first = await activated_again(made)
+        made.acquirer.publish, publish = _lost, made.acquirer.publish  # type: ignore[method-assign]
+        device.hal.clock.wait_for = _no_time
+        code = made.issue()
+        assert await refusal(again.ask(code)) == "no_answer"
+        await says(made, device, first, "no answer")
+        made.acquirer.publish = publish  # type: ignore[method-assign]
+        del device.hal.clock.wait_for
+        second = await again.ask(code)
+        await says(made, device, second, "answer")
+        assert made.acquirer.refused == [] and len(made.acquirer.accounts[TERMINAL].events) == 2
+
+    run(tmp_path, scenario)
+
+
+def test_an_acquirers_key_that_only_the_identity_before_trusts_signs_nothing_for_the_new_one(tmp_path: Path) -> None:
+    async def scenario(made: World) -> None:
+        _, again, _ = await activated_again(made)
+        registry = made.acquirer.registry
+        with registry.entry(TERMINAL) as entry:
+            entry.trusts(b"nextkey.")
+        await again.ask(made.issue())
+        assert registry.facts(TERMINAL)["trusts"] is None
+
+    run(tmp_path, scenario)
+
+
+def test_an_order_to_unlock_a_terminal_forgets_its_wrong_codes_here_too(tmp_path: Path) -> None:
+    async def scenario(made: World) -> None:
+        device, again, _ = await activated_again(made)
+        codes = made.acquirer.activations.codes  # type: ignore[union-attr]
+        for _ in range(TRIES_OF_A_DEVICE):
+            with pytest.raises(NotActivated):
+                codes.use("1" * 12, "hardware-1", b"", made.now_s)
+        assert await refusal(again.ask(made.issue())) == "too_many_tries"
+        await made.acquirer.order(TERMINAL, action="unlock")
+        device.store.put_all([again.tries.forgotten()])  # as the order does it there
+        again._asked += 1
+        assert (await again.ask(made.issue())).terminal == TERMINAL
+
+    run(tmp_path, scenario)
+
+
+def test_a_terminal_that_was_enrolled_by_files_is_known_by_the_key_that_it_names(tmp_path: Path) -> None:
+    async def scenario(made: World) -> None:
+        device = await made.device("d1")
+        key = await device.hal.secure_element.generate_key(0)
+        made.acquirer.enrol(TERMINAL, key)
+        present = Identity.load(device.store, KEY_FACTORY).changed(terminal=TERMINAL)
+        factory = Identity.load(device.store, KEY_FACTORY)
+        again = Activation(device.hal, device.store, factory, device.activation._make_link, lambda line: None, present)
+        code = made.issue()
+        wrong = code[:4] + f"{(int(code[4:-1]) + 1) % 10**7:07}"
+        assert await refusal(again.ask(wrong + check_digit(wrong))) == "wrong_code"
+        codes = made.acquirer.activations.codes  # type: ignore[union-attr]
+        assert codes.forget_tries(terminal=TERMINAL)
 
     run(tmp_path, scenario)

@@ -113,3 +113,39 @@ def test_codes_outlive_the_process(tmp_path: object) -> None:
     code = Codes(registry.engine).issue("T1", NOW_S)
     registry.close()
     assert Codes(Registry(url).engine).use(code, "d1", KID, NOW_S) == "T1"
+
+
+def silenced(codes: Codes, device: str) -> str:
+    """A code that the device might type, had it not typed so many wrong ones."""
+    for _ in range(TRIES_OF_A_DEVICE):
+        assert refusal(codes, "1" * 12, device) == "wrong_code"
+    code = codes.issue("T1", NOW_S)
+    assert refusal(codes, code, device) == "too_many_tries"
+    return code
+
+
+def test_a_device_whose_tries_are_forgotten_may_try_again_at_once_and_no_other(codes: Codes) -> None:
+    code = silenced(codes, "d1")
+    silenced(codes, "d2")
+    code = codes.issue("T1", NOW_S)
+    assert codes.forget_tries("d1") and not codes.forget_tries("d1") and not codes.forget_tries("d3")
+    assert refusal(codes, code, "d2") == "too_many_tries"
+    assert codes.use(code, "d1", KID, NOW_S) == "T1"
+
+
+def test_a_terminals_tries_are_those_of_the_device_in_its_place(codes: Codes) -> None:
+    codes.note_place("d1", "T1")
+    codes.note_place("d2", "T9")
+    codes.note_place("d2", "T2")
+    code = silenced(codes, "d1")
+    assert not codes.forget_tries(terminal="T2") and not codes.forget_tries(terminal="T9")
+    assert codes.forget_tries(terminal="T1")
+    assert codes.use(code, "d1", KID, NOW_S) == "T1"
+
+
+def test_a_burnt_code_stays_burnt(codes: Codes) -> None:
+    code = codes.issue("T1", NOW_S)
+    for number in range(TRIES_OF_A_CODE):
+        assert refusal(codes, wrong(code, number + 1)) == "wrong_code"
+    assert codes.forget_tries("d1")
+    assert refusal(codes, code) == "too_many_tries"

@@ -114,6 +114,7 @@ def test_its_broker_listens_where_terminals_look_for_it(folder: Path, tmp_path: 
         (["acquirer", "NEW", "--broker", "localhost:99999"], "HOST:PORT"),
         (["acquirer", "NEW", "--broker", "localhost:1", "--name", "a/b"], "letters and digits"),
         (["enrol", "NEW", "REQUEST", "--terminal", "T1", "-o", "OUT"], "no acquirer was set up here"),
+        (["activate", "FOLDER", "--terminal", "T1", "--unlock", "d1"], "no wrong code of such a device was counted"),
         (["enrol", "FOLDER", "MISSING", "--terminal", "T1", "-o", "OUT"], "No such file"),
         (["enrol", "FOLDER", "GARBAGE", "--terminal", "T1", "-o", "OUT"], "not a request for enrolment"),
         (["enrol", "FOLDER", "REQUEST", "--terminal", "T/1", "-o", "OUT"], "letters and digits"),

@@ -96,9 +96,6 @@ class Words:
 
     language = "en"
 
-    def has(self, key):
-        return "newer" not in key
-
     def get(self, key, **values):
         if "newer" in key:
             raise KeyError(key)

@@ -4,7 +4,6 @@ import asyncio
 
 from firmware_agent.identity.activation import (
     ANSWER_TIMEOUT_MS,
-    KEY_TRIES,
     REFUSALS,
     Activation,
     ActivationError,
@@ -13,14 +12,16 @@ from firmware_agent.identity.activation import (
 )
 from firmware_agent.identity.enrolment import KEY_ENROLMENT, Credentials
 from firmware_agent.identity.identity import KEY_FACTORY, KEY_IDENTITY, KEY_REPLACEMENT, Identity
-from firmware_agent.identity.tries import FIRST_DELAY_MS
-from firmware_agent.links.link import LinkError, Message
+from firmware_agent.identity.tries import FIRST_DELAY_MS, KEY_ACTIVATION
+from firmware_agent.links.link import CAUSE_AUTHORITY, CAUSE_DATE, LinkError, Message
 from firmware_agent.messages.cbor import decode, encode
 from firmware_agent.messages.cose import key_id, parse, sign, verify
 from firmware_agent.messages.schema import Claims, kind_named, topic
+from firmware_agent.messages.timekeeper import STEPS
 from firmware_agent.settings import Settings
 from firmware_agent.store import Store
-from firmware_agent.terminal import KEY_HIGHEST, KEY_WALL, Terminal
+from firmware_agent.terminal import KEY_HIGHEST, KEY_SUPPOSED, KEY_WALL, Terminal
+from hal.clock import TRUST_NONE, TRUST_SET
 from hal.drivers.software_key import SoftwareKey
 from tests.core.certificates import certificate_for
 from tests.core.parts import NOW_S, Flash, PowerCut, QuickCurve, Time, enabled
@@ -87,9 +88,11 @@ class Acquirer:
 class Link:
     """To an acquirer, or to nobody: `fails` names the call that does not work."""
 
-    def __init__(self, acquirer, fails=""):
+    def __init__(self, acquirer, fails="", is_valid=lambda: True, cause=CAUSE_DATE):
         self._acquirer = acquirer
         self._fails = fails
+        self._is_valid = is_valid
+        self._cause = cause
         self._inbox = []
         self._news = asyncio.Event()
         self.subscribed = []
@@ -101,6 +104,8 @@ class Link:
 
     async def connect(self, timeout_ms, will=None):
         self._try("connect")
+        if not self._is_valid():
+            raise LinkError("E_TLS", "not valid", self._cause)
         assert will is None
         return False
 
@@ -130,7 +135,10 @@ class Link:
 
 
 class World:
-    """A device from the factory, and its acquirer."""
+    """A device from the factory, and its acquirer. valid: from when to when the broker's certificate is; cause: of a failure for that."""
+
+    valid = (0, 2**40)
+    cause = CAUSE_DATE
 
     def __init__(self, *script, fails=""):
         self.acquirer = Acquirer(*script)
@@ -167,10 +175,17 @@ class World:
 
     async def make_link(self, identity):
         assert identity.transport_certificate == b"factory certificate"
+        return await self.make_link_any(identity)
+
+    async def make_link_any(self, identity):
         if self.store.get(KEY_ENROLMENT) is not None:
             self.acquirer.device_key = await self.hal.secure_element.public_key(0)
-        self.links.append(Link(self.acquirer, self.fails))
+        self.links.append(Link(self.acquirer, self.fails, self.is_valid, self.cause))
         return self.links[-1]
+
+    def is_valid(self):
+        """Whether a certificate of the broker's is valid by the clock."""
+        return self.valid[0] <= self.hal.clock.certificate_s() < self.valid[1]
 
     def ask(self, code=CODE):
         return self.time.run(self.activation.ask(code))
@@ -212,7 +227,7 @@ def test_the_right_code_gives_the_device_its_name():
     assert Settings(store).language == "en"
     assert decode(store.get(KEY_HIGHEST)) == SEQUENCE  # what was said to the device before it is not heard
     assert decode(store.get(KEY_WALL)) == NOW_S + 60 and world.hal.clock.wall_s() == NOW_S + 60
-    assert [store.get(key) for key in (KEY_ENROLMENT, KEY_TRIES, KEY_REPLACEMENT)] == [None] * 3
+    assert [store.get(key) for key in (KEY_ENROLMENT, KEY_ACTIVATION, KEY_REPLACEMENT)] == [None] * 3
     assert world.links[0].acknowledged == 1
 
 
@@ -267,7 +282,7 @@ def test_a_right_code_after_wrong_ones_is_right():
     world.failure()
     world.failure()
     assert world.ask().terminal == "T0000001"
-    assert world.store.get(KEY_TRIES) is None
+    assert world.store.get(KEY_ACTIVATION) is None
 
 
 def test_what_never_reached_the_acquirer_costs_no_try():
@@ -308,8 +323,82 @@ def test_answers_of_others_and_to_others_are_passed_over():
     for word in ("forged", "moved", "late", "old"):
         world = World(word)
         world.acquirer.other = Acquirer()
+        world.hal.clock.set_wall(NOW_S, True)
         assert world.failure() == "no_answer"
         assert [line for line in world.lines if line.startswith(("refused", "ignored"))], word
+
+
+YEARS_S = 4 * 366 * 86400
+
+
+def ahead(world, by_s=YEARS_S):
+    """Its battery-backed clock is; and the factory's certificate was made 100 days ago."""
+    world.hal.clock._count_from(NOW_S + by_s)
+    world.activation.factory.transport_certificate = certificate_for(bytes(64), b"260814000000Z")
+    world.activation._make_link = world.make_link_any
+    return world
+
+
+def test_a_clock_that_is_years_ahead_is_set_right_by_the_answer():
+    world = ahead(World("good"))
+    assert world.hal.clock.trust == TRUST_SET and not world.hal.clock.is_signed
+    assert world.ask().terminal == "T0000001"
+    assert world.hal.clock.wall_s() == NOW_S + 60 and world.hal.clock.is_signed
+    assert decode(world.store.get(KEY_WALL)) == NOW_S + 60
+
+
+def test_a_clock_that_is_years_ahead_hears_a_refusal_too():
+    assert ahead(World("wrong_code")).failure() == "wrong_code"
+
+
+def test_an_answer_that_has_expired_by_a_time_that_was_signed_is_passed_over():
+    world = ahead(World("good"))
+    world.hal.clock.set_wall(NOW_S + YEARS_S, True)
+    assert world.failure() == "no_answer"
+    assert "refused: expired" in " ".join(world.lines)
+
+
+def test_where_no_connection_is_let_in_for_a_date_other_times_are_supposed_and_cost_no_try():
+    for by_s, valid in (
+        (YEARS_S, (NOW_S - 86400, NOW_S + 86400 * 40)),  # the clock is ahead
+        (-3 * 86400 * 30, (NOW_S - 86400, NOW_S + 86400 * 40)),  # it is behind, as after a year in a store room
+    ):
+        world = ahead(World("good"), by_s)
+        world.valid = valid
+        assert world.ask().terminal == "T0000001"
+        assert 2 < len(world.links) < 10 and len(world.acquirer.heard) == 1
+        assert world.hal.clock.certificate_s() == NOW_S + 60
+
+
+def test_where_no_time_helps_it_is_said_and_the_clock_counts_again():
+    world = ahead(World())
+    world.valid = (0, 0)
+    assert world.failure() == "no_connection"
+    assert len(world.links) == STEPS + 1 and world.activation.tries.failures == 0
+    assert world.hal.clock.certificate_s() == world.hal.clock.wall_s()
+
+
+def test_a_clock_that_woke_with_what_was_only_supposed_is_not_believed():
+    world = ahead(World())
+    world.valid = (0, 0)
+    world.failure()
+    assert world.store.get(KEY_SUPPOSED) is not None
+    world.boot()
+    assert world.hal.clock.trust == TRUST_NONE
+    world.valid = (0, 2**40)
+    world.acquirer.script = ["good"]
+    world.ask()
+    assert world.store.get(KEY_SUPPOSED) is None and world.hal.clock.trust == TRUST_SET
+
+
+def test_no_other_time_is_supposed_where_the_date_is_not_the_cause_or_the_time_was_signed():
+    world = ahead(World())
+    world.valid, world.cause = (0, 0), CAUSE_AUTHORITY
+    assert world.failure() == "no_connection" and len(world.links) == 1
+    world = ahead(World())
+    world.valid = (0, 0)
+    world.hal.clock.set_wall(NOW_S, True)
+    assert world.failure() == "no_connection" and len(world.links) == 1
 
 
 def test_credentials_that_do_not_fit_change_nothing():

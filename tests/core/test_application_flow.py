@@ -1,14 +1,16 @@
 """The application at the counter: a form from lists, read through, sealed and sent; after a refusal the appeal, level by level."""
 
-from firmware_agent import draft
+from firmware_agent.application import draft
 from firmware_agent.application.applicant import NAME, STATEMENT, TELEPHONE
 from firmware_agent.application.draft import LEVEL, MATERIALS, SENTENCES, WORDS, Draft
+from firmware_agent.flows.entry import KEEP_MS
 from firmware_agent.flows.recovery import application_flow
 from firmware_agent.flows.recovery.application_flow import STATEMENTS
 from firmware_agent.flows.recovery.recovery_flow import ENTRY_MS
 from firmware_agent.messages.cbor import encode
-from firmware_agent.state.machine import ReviewAnswered
+from firmware_agent.state.machine import Lifted, ReviewAnswered
 from firmware_agent.state.reasons import REASON_KINDS
+from tests.core.parts import PowerCut
 from tests.core.recovery_parts import SEALING_KEY, Shop
 from tests.core.support import raises
 
@@ -33,6 +35,81 @@ def test_what_is_entered_outlives_a_power_cut_at_each_page():
     assert held.text(draft.NAME) == "A" and held.text(draft.TELEPHONE) == "0101234567+8"
     assert "form.sentences 4" in form(shop.press()).lines
     assert shop.state.step == "application", "nothing was sent"
+
+
+# Entry, the keys that lead to it, and what stands in it after each write: KEEP_MS pass between its keys.
+ENTRIES = (
+    ("words", draft.WORDS, ("4", "0"), ("", "MD", "MDA"), "MDAT"),
+    ("contact.name", draft.NAME, ("3",), ("", "MD", "MDA"), "MDAT"),
+    ("contact.telephone", draft.TELEPHONE, ("3", "enter"), ("", "63", "632"), "6328"),
+)
+TYPED = ("6", "3", KEEP_MS, "2", KEEP_MS, "8")
+
+
+def stands_in(merchant, name):
+    """What the entry of that name began with."""
+    page = [page for page in merchant.pages if page.name == name][0]
+    return page.lines[0].replace("activation.place", "")
+
+
+def at_entry(opened):
+    """A shop in which the form was opened before, so that on the way to the entry nothing is written any more."""
+    shop = Shop("violation", step="application")
+    shop.press(*opened)
+    return shop
+
+
+def test_a_half_typed_entry_is_there_again_after_a_power_cut():
+    for name, key, opened, kept, whole in ENTRIES:
+        for write in (1, 2):
+            for keep_bytes in (0, 100000):
+                shop = at_entry(opened)
+                shop.flash.cut(write, keep_bytes)
+                raises(PowerCut, shop.press, *opened + TYPED)
+                shop.flash.power_up()
+                shop.boot()
+                assert stands_in(shop.press(*opened + ("clear",)), name) == kept[write - 1 + bool(keep_bytes)], (name, write)
+        shop = at_entry(opened)
+        shop.press(*opened + TYPED + (ENTRY_MS,))  # and nobody is there any more
+        shop.boot()
+        assert stands_in(shop.press(*opened + ("enter",)), name) == whole
+        assert Draft(shop.terminal).text(key) == whole and shop.terminal.store.get(draft.TYPING) is None
+
+
+def test_what_is_typed_and_cancelled_is_gone_and_what_was_entered_before_stands():
+    for name, key, opened, _, _ in ENTRIES:
+        shop = at_entry(opened)
+        shop.press(*opened + ("2", "3", "4", "enter"))
+        shop.press(*opened + TYPED + ("cancel",))
+        assert shop.terminal.store.get(draft.TYPING) is None
+        assert stands_in(shop.press(*opened + ("clear",)), name) == Draft(shop.terminal).text(key) in ("ADG", "234")
+
+
+def test_a_half_typed_entry_is_of_its_own_record_only_and_has_no_card_number():
+    shop = at_entry(("4", "0"))
+    shop.press("4", "0", *TYPED, ENTRY_MS)
+    assert stands_in(shop.press("3", "clear"), "contact.name") == ""
+    held = Draft(shop.terminal)
+    held.type_on(WORDS, "my card 4111111111111111")
+    assert held.half_typed(WORDS) == "my card ************1111" and held.half_typed(draft.NAME) is None
+    for record in (b"", b"\xff", encode([WORDS]), encode([WORDS, 3]), encode("x")):
+        shop.terminal.store.put(draft.TYPING, record)
+        assert held.half_typed(WORDS) is None
+
+
+def test_who_types_on_a_storage_that_refuses_goes_on_typing():
+    shop = at_entry(("4", "0"))
+    shop.flash.broken = True
+    merchant = shop.press("4", "0", *TYPED)
+    assert [page for page in merchant.pages if page.name == "words"][-1].lines[0] == "MDATactivation.place"
+
+
+def test_the_half_typed_entry_is_forgotten_with_the_draft():
+    shop = at_entry(("4", "0"))
+    shop.press("4", "0", *TYPED, ENTRY_MS)
+    assert shop.terminal.store.get(draft.TYPING) is not None
+    shop.terminal.apply([Lifted("violation")])
+    assert shop.terminal.store.get(draft.TYPING) is None
 
 
 def test_what_is_sent_was_read_word_for_word_and_is_sealed():

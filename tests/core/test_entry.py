@@ -1,6 +1,6 @@
 """Typing on a keypad of digits: text by repeated presses, numbers at once, a choice from a long list."""
 
-from firmware_agent.flows.entry import DIGITS, DIGITS_AND_SIGNS, NEXT_MS, TEXT, choose, enter_text
+from firmware_agent.flows.entry import DIGITS, DIGITS_AND_SIGNS, KEEP_MS, NEXT_MS, TEXT, choose, enter_text
 from tests.core.parts import Time, clock
 from tests.core.person import KeyTexts
 
@@ -116,3 +116,38 @@ def test_a_long_list_is_chosen_from_page_by_page():
     ):
         assert Time().run(choose(Person(keys, texts), never, "list", "Title", items)) == place, keys
     assert Time().run(choose(Person(["9", "cancel"], texts), never, "list", "Title", items[:8])) == -1
+
+
+class Idle(Person):
+    """After the last key the page stands for a time, and then is out of date."""
+
+    async def ask(self, page, outdated, further_keys=()):
+        key = await Person.ask(self, page, outdated, further_keys)
+        until_ms = self.time.now_ms + 2 * KEEP_MS
+        while not key and self.time.now_ms < until_ms:
+            self.time.now_ms += 100
+            outdated()
+        return key
+
+
+def halves(keys, idle=True, **how):
+    """What was handed on while those keys were pressed, with when."""
+    person = (Idle if idle else Person)(keys, Signs())
+    told = []
+    Time().run(enter_text(person, never, "name", "Title", keep=lambda text: told.append((person.time.now_ms, text)), **how))
+    return told
+
+
+def test_what_is_typed_is_handed_on_every_few_seconds_and_its_end_though_no_key_follows():
+    told = halves(list("23456789") * 12, characters=DIGITS, longest=100)  # a key every 100 ms, for 9600
+    assert len(told) == 4 and told[-1][1] == "23456789" * 12
+    for (before_ms, before), (now_ms, now) in zip(told, told[1:]):
+        assert now_ms - before_ms >= KEEP_MS and now.startswith(before) and now != before
+    assert halves(["2"])[-1][1] == "A"
+
+
+def test_what_has_not_changed_is_not_handed_on_and_what_is_left_is():
+    assert halves([], value="as it was") == []
+    assert halves(["2", "clear"]) == []
+    assert [text for _, text in halves(["2"], idle=False)] == ["A"]  # the page gave way before
+    assert halves(["2", "enter"]) == [] and halves(["2", "cancel"]) == []  # the caller has it, or nobody wants it

@@ -3,6 +3,7 @@
 import asyncio
 
 from firmware_agent.identity.technician import KEY_PIN, KEY_TRIES, sign_on_by_pin, wait_ms
+from firmware_agent.identity.tries import KEY_ACTIVATION
 from firmware_agent.messages.cbor import encode
 from firmware_agent.messages.inbound import REFUSALS
 from firmware_agent.messages.schema import Claims, kind_named
@@ -162,6 +163,14 @@ def test_unlocking_forgets_wrong_pins_and_lifts_what_an_operator_did():
     obey(terminal, action="suspend", reason="violation")
     obey(terminal, action="unlock", probation_s=60)
     assert codes(terminal) == ["violation"] and terminal.state.mode == SUSPENDED and terminal.state.probation_s == 60
+    assert refused(terminal, action="unlock") == "not_locked"
+
+
+def test_unlocking_forgets_wrong_activation_codes():
+    terminal = serving()
+    terminal.store.put(KEY_ACTIVATION, encode([9, terminal.boot_count, 0]))
+    obey(terminal, action="unlock")
+    assert terminal.store.get(KEY_ACTIVATION) is None
     assert refused(terminal, action="unlock") == "not_locked"
 
 

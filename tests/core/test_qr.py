@@ -4,7 +4,7 @@ import asyncio
 from binascii import hexlify
 from hashlib import sha256
 
-from firmware_agent.screens.qr import ALPHANUMERIC, LEVEL_L, LEVEL_M, QUIET_ZONE, QrCode, qr_code, qr_code_in_turns
+from firmware_agent.screens.qr import ALPHANUMERIC, LEVEL_L, LEVEL_M, QUIET_ZONE, QrCode, most_characters, qr_code, qr_code_in_turns
 from tests.core.support import raises
 
 # ISO/IEC 18004, table 7: the most alphanumeric characters and bytes at L and M, for some versions.
@@ -196,3 +196,14 @@ def test_others_get_their_turn_while_a_code_is_made():
 
 def test_a_code_that_does_not_fit_says_so_in_turns_too():
     raises(ValueError, asyncio.run, qr_code_in_turns(CountingClock(), "A" * 4297))
+
+
+def test_the_longest_text_that_fits_so_many_modules_is_told():
+    for modules, longest in ((20, 0), (21, 25), (24, 25), (25, 47), (62, 468), (177, 4296), (1000, 4296)):  # table 7
+        assert most_characters(modules) == longest
+    for modules in range(21, 178, 4):
+        for level in (LEVEL_L, LEVEL_M):
+            longest = most_characters(modules, level)
+            assert QrCode("A" * longest, level).size == modules
+            if modules < 177:
+                assert QrCode("A" * (longest + 1), level).size == modules + 4

@@ -108,6 +108,8 @@ def test_every_kind_of_fact_is_told():
         (["test", "print", "fail", "paper_out"], "op.test outcome=outcome.fail test=test.print"),
         (["event", "storage_refuses", "full", 1], "op.event.storage_refusesop.andop.detail.full number="),
         (["event", "newer", "", 1], "newer"),
+        (["event", "newer", "newer 2", 1], "newerop.andnewer 2"),
+        (["event", "newer", "3 crashes; newer: newer x9", 1], "newerop.andop.detail.crashes number=3op.andnewerop.andnewer x9"),
         (["shown", "suspended", 1], "op.shown page=suspended.title"),
         (["shown", "newer", 1], "op.shown page=newer"),
         (["answered", "newer", "1", 1], "op.chosen text=newer (1)"),

@@ -3,7 +3,16 @@
 from firmware_agent.messages.cbor import Tag, encode
 from firmware_agent.messages.cose import ALG_ESP256
 from firmware_agent.messages.schema import Claims, kind_named
-from firmware_agent.messages.signed_text import PREFIX, SignedTextError, decode_text, encode_text, from_base45, to_base45
+from firmware_agent.messages.signed_text import (
+    PART_PREFIX,
+    PREFIX,
+    SignedTextError,
+    decode_text,
+    encode_text,
+    from_base45,
+    parts_of,
+    to_base45,
+)
 from firmware_agent.screens.qr import ALPHANUMERIC
 from tests.core.support import raises
 
@@ -187,3 +196,51 @@ def test_a_name_that_cannot_stand_in_a_topic_is_refused_both_ways():
     for name in ("", "a/b", "+", "acq#", "a\x00", "x" * 65):
         raises(ValueError, encode_text, name, message())
         assert refused(text_of(b"\x82" + encode(name) + message()))[0] == "damaged"
+
+
+def long_text(number=0):
+    return encode_text(
+        "acq1", message("application", body={"application": number, "purpose": "appeal", "reasons": [], "sealed": bytes(900)})
+    )
+
+
+def test_a_text_in_parts_is_read_back_in_any_order_with_parts_twice_and_however_they_are_put_together():
+    text = long_text()
+    for longest in (100, 468, 700):
+        parts = parts_of(text, longest)
+        assert len(parts) == -(-len(text) // (longest - 15)) and max([len(part) for part in parts]) <= longest
+        for part in parts:
+            assert part.startswith(PART_PREFIX) and part == part.strip()
+            assert all(character in ALPHANUMERIC for character in part)
+        whole = decode_text(text)
+        for between in ("\n", "\r\n", "", "\n\n  "):
+            assert decode_text(between.join(parts)) == whole
+            assert decode_text(between.join(reversed(parts + parts[1:])) + "\n") == whole
+        broken = "\n".join([part[place : place + 40] for part in parts for place in range(0, len(part), 40)])
+        assert decode_text(broken) == whole
+
+
+def test_no_part_begins_or_ends_with_a_blank():
+    text = with_blanks(2)
+    for longest in range(35, len(text)):
+        for part in parts_of(text, longest):
+            assert part == part.strip() and part.split(":", 3)[3][0] != " "
+        assert decode_text("\n".join(parts_of(text, longest))) == decode_text(text)
+
+
+def test_what_is_wrong_with_parts_is_said():
+    parts = parts_of(long_text(), 468)
+    code, line = refused("\n".join(parts[:1] + parts[2:]))
+    assert code == "incomplete" and "part 2 of %d is missing" % len(parts) in line
+    assert refused("\n".join(parts[:1] + parts_of(long_text(1), 468)[1:]))[0] == "mixed"
+    altered = parts[1][:-1] + ("0" if parts[1][-1] != "0" else "1")
+    assert refused("\n".join([parts[0], altered] + parts[2:]))[0] == "damaged"
+    assert refused("\n".join([parts[0], parts[1][:-3]] + parts[2:]))[0] == "damaged"
+    for head in ("RP1:", "RP1:1", "RP1:0/3:ABCD:X", "RP1:4/3:ABCD:X", "RP1:1/100:ABCD:X", "RP1:x/2:ABCD:X", "RP1:1/2:ABC:X"):
+        assert refused(head)[0] == "damaged", head
+
+
+def test_a_display_too_small_for_any_part_gets_none():
+    assert parts_of(long_text(), 34) == [] and parts_of(long_text(), 0) == []
+    assert len(parts_of(long_text(), 35)) <= 99
+    assert parts_of("RS1:" + "A" * 5000, 60) == []  # of more than 99

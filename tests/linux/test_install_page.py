@@ -20,14 +20,16 @@ SYSTEMCTL = r"""
 systemctl() {
     case "$1" in
     daemon-reload) ! command -v systemd-analyze > /dev/null || systemd-analyze verify --man=no "$UNIT" ;;
-    enable)
+    enable | start)
         install -d -o reinstate -g reinstate -m 0750 /run/reinstate
         : > /tmp/agent.log
         command=$(sed -n 's/^ExecStart=//p' "$UNIT")
-        STATE_DIRECTORY=/var/lib/reinstate RUNTIME_DIRECTORY=/run/reinstate setsid runuser -u reinstate -- $command > /tmp/agent.log 2>&1 &
+        STATE_DIRECTORY=/var/lib/reinstate RUNTIME_DIRECTORY=/run/reinstate \
+            setsid setpriv --reuid reinstate --regid reinstate --init-groups $command > /tmp/agent.log 2>&1 &
         AGENT=$!
         ;;
     status) kill -0 "$AGENT" ;;
+    stop) kill "$AGENT" && wait "$AGENT" ;;
     *) echo "no systemctl $1 here"; return 1 ;;
     esac
 }
@@ -93,3 +95,5 @@ def test_who_follows_the_page_has_a_terminal_that_reports_to_a_broker(tmp_path: 
     assert code == 0 and "the page is at its end" in text, text[-6000:]
     assert "T0000001: verified state in_service OPER online" in text, text[-3000:]
     assert "T0000001: obeyed" in text
+    assert "T0000001.evidence: verify it with" in text
+    assert "version 0.1.1 runs from the next start on" in text and "is what runs from the next start on" in text

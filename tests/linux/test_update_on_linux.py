@@ -82,7 +82,9 @@ class Machine:
         assert self._done([str(self.base / "bin/python"), "-c", defect + rest]).returncode == 9
 
     def _done(self, words: list[str]) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(words, capture_output=True, text=True, timeout=LIMIT_S, check=False, env=clean(), cwd=self.folder)
+        return subprocess.run(
+            words, capture_output=True, text=True, timeout=LIMIT_S, check=False, env=clean(), cwd=self.folder, umask=0o077
+        )
 
     @property
     def version(self) -> str:
@@ -120,12 +122,16 @@ def test_what_the_acquirer_has_signed_runs_from_the_next_start_on_and_what_ran_b
     done = machine.update(machine.release("0.2.0"))
     assert done.returncode == 0, done.stderr
     assert machine.version == "0.2.0" and machine.link.resolve().is_relative_to(machine.base / "slot_a")
+    assert all(path.stat().st_mode & 0o004 for path in machine.link.resolve().parents[1].rglob("*"))  # the agent's user runs it
     tested = machine.run("selftest", "--only", "firmware", "--config", machine.configuration)  # by the list that came with it
     assert "firmware" in tested.stdout and "pass" in tested.stdout.splitlines()[0], tested.stdout + tested.stderr
     assert machine.update(machine.release("0.3.0")).returncode == 0
     assert machine.version == "0.3.0" and machine.link.resolve().is_relative_to(machine.base / "slot_b")
     assert machine.update("--back").returncode == 0
     assert machine.version == "0.2.0"
+    assert machine.update("--back").returncode == 0
+    assert machine.version == "0.3.0"
+    assert machine.update(machine.release("0.4.0")).returncode == 0
     assert machine.update("--back").returncode == 0
     assert machine.version == "0.3.0"
 
@@ -188,6 +194,11 @@ def test_what_is_no_newer_or_older_than_required_or_no_wheel_is_refused(machine:
     refused(machine, machine.release("0.2.0"), "not_newer", "0.4.0 is required")
     (tmp_path / "x.whl").write_text("no wheel")
     (tmp_path / MANIFEST_NAME).write_text("no list")
+    refused(machine, tmp_path / "x.whl", "is no wheel")
+    wheel = machine.release("0.2.0").read_bytes()
+    (tmp_path / "x.whl").write_bytes(wheel[: len(wheel) // 2])
+    refused(machine, tmp_path / "x.whl", "is no wheel")
+    (tmp_path / "x.whl").write_bytes(wheel[:2000] + bytes(200) + wheel[2200:])
     refused(machine, tmp_path / "x.whl", "is no wheel")
     refused(machine, tmp_path / "missing.whl", "missing.whl: No such file or directory")
 

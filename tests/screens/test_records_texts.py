@@ -61,7 +61,7 @@ file_changed
 not_newer
 staff 7: sale, refund, reprint, settlement, suspension
 """.strip().splitlines()
-KEPT = ("T", "s")  # of a badge's number; of seconds
+KEPT = ("PIN", "T", "s")  # a word of both languages; of a badge's number; of seconds
 TOLD_OTHERWISE = ("Booted", "FunctionTestPassed", "ReviewAnswered", "TechnicianConfirmed")
 
 

@@ -17,7 +17,7 @@ SCENARIOS = sorted((Path(__file__).parent.parent.parent / "scenarios").glob("*.y
 BOTH_RUNTIMES = ("hostile", "technician", "violation")  # the others on what the boards are made for
 RUNS = [(path, runtime) for path in SCENARIOS for runtime in RUNTIMES if runtime == "micropython" or path.stem in BOTH_RUNTIMES]
 
-ON_LINUX = ("hostile", "offline", "power", "printer_fault", "technician", "violation")  # what has not to do with a microcontroller
+ON_LINUX = ("activation", "hostile", "offline", "power", "printer_fault", "technician", "violation")  # what has not to do with a microcontroller
 LINUX_PROGRAMS = ("root", "mosquitto", "pcscd", "vsmartcard-vpcd", "softhsm2", "python3-dbusmock", "dbus-daemon")
 
 

@@ -89,29 +89,26 @@ async def print_slip(visit: "Visit") -> None:
 
 async def show_report(visit: "Visit") -> None:
     """Its code on all of the display, until a key is pressed."""
-    from firmware_agent.flows.handout import draw_code
-    from firmware_agent.flows.menu.result_slip import code_of
+    from firmware_agent.flows.handout import show_code
+    from firmware_agent.messages.signed_text import encode_text
     from firmware_agent.selftest.export import last_run
 
-    texts, hal = visit.ui.texts, visit.terminal.hal
-    run = last_run(visit.terminal)
-    if run is None or hal.display is None:
+    terminal, texts = visit.terminal, visit.ui.texts
+    run = last_run(terminal)
+    if run is None:
         return
     visit.ui.show(pages.note_page(texts, texts.get("code.running")))
     try:
-        shown = draw_code(hal.display, await code_of(visit.terminal, run))
-    except (DeviceError, ValueError) as error:
-        visit.terminal.log("code %s" % error)
-        shown = False
-    if not shown:
+        _, message = await terminal.signed(run.claims)
+    except DeviceError as error:
+        terminal.log("code %s" % error)
         await _note(visit, texts.get("code.too_large"))
         return
-    visit.terminal.log("code of report %d on the display" % run.claims.sequence)
-    while not visit.outdated():
-        if hal.keypad is not None and hal.keypad.enabled and await hal.keypad.read(1):
-            visit.stay()
-            return
-        await hal.clock.sleep_ms(50)
+    terminal.log("code of report %d on the display" % run.claims.sequence)
+    note = await show_code(terminal, visit.ui, encode_text(terminal.identity.acquirer, message), visit.outdated)
+    visit.stay()
+    if note:
+        await _note(visit, note)
 
 
 async def export(visit: "Visit") -> None:

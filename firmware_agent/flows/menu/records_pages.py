@@ -153,9 +153,9 @@ def detail_in_words(texts: "Texts", detail: str) -> str:
     for piece in detail.replace("; ", ", ").replace(": ", ", ").split(", "):
         words = [word for word in piece.split(" ") if word != "%"]
         phrase = DETAIL + "_".join([word for word in words if not _has_digit(word)])
-        if phrase != DETAIL and texts.has(phrase):
+        try:
             told.append(texts.get(phrase, number=" ".join([word for word in words if _has_digit(word)])).strip())
-        else:
+        except KeyError:
             told.append(" ".join([_word(texts, word) for word in words]))
     return texts.get("op.and").join(told)
 
@@ -165,6 +165,8 @@ def _has_digit(word: str) -> bool:
 
 
 def _word(texts: "Texts", word: str) -> str:
+    if _has_digit(word):
+        return word  # a number, a date, a name
     if word.startswith(DUE):
         return text_of(texts, "reminder.name.", word[len(DUE) :])
     for prefix in (DETAIL, "cause.", "device.", "reminder.name.", "shop."):

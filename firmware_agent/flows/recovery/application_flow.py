@@ -6,7 +6,7 @@ from firmware_agent.application.applicant import sealed_applicant
 from firmware_agent.application.draft import LEVEL, MATERIALS, NAME, SENTENCES, TELEPHONE, WORDS
 from firmware_agent.application.materials import EXPLANATION, at_hand, missing
 from firmware_agent.application.review import applied
-from firmware_agent.flows.entry import DIGITS_AND_SIGNS, ENTRIES, KEY_MORE, enter_text, list_page
+from firmware_agent.flows.entry import DIGITS_AND_SIGNS, ENTRIES, KEY_MORE, TEXT, enter_text, list_page
 from firmware_agent.flows.recovery.materials_flow import materials_of, ticked_of
 from firmware_agent.flows.status_pages import code_of
 from firmware_agent.flows.ui import KEY_BACK
@@ -134,13 +134,24 @@ async def _send(at: "Recovery", form: Form) -> None:
 async def _enter_contact(at: "Recovery", form: Form) -> None:
     """Name, then telephone; each is kept as it is entered."""
     texts = at.texts
-    name = await enter_text(at.ui, at.left, "contact.name", texts.get("contact.name.title"), form.name, longest=MAX_NAME)
+    name = await _enter(at, NAME, "contact.name", texts.get("contact.name.title"), form.name, TEXT, MAX_NAME)
     if name is None or not await _keep_contact(at, "contact_name", NAME, name):
         return
     title = texts.get("contact.telephone.title")
-    telephone = await enter_text(at.ui, at.left, "contact.telephone", title, form.telephone, DIGITS_AND_SIGNS, MAX_LINE)
+    telephone = await _enter(at, TELEPHONE, "contact.telephone", title, form.telephone, DIGITS_AND_SIGNS, MAX_LINE)
     if telephone is not None:
         await _keep_contact(at, "contact_phone", TELEPHONE, telephone)
+
+
+async def _enter(at: "Recovery", key: str, name: str, title: str, value: str, characters: "dict[str, str]", longest: int) -> "str | None":
+    """As `enter_text`, for that record of the draft: a power cut, or a person who goes away, loses next to nothing of what is typed."""
+    half_typed = at.draft.half_typed(key)
+    if half_typed is not None:
+        value = half_typed
+    typed = await enter_text(at.ui, at.left, name, title, value, characters, longest, keep=lambda text: at.draft.type_on(key, text))
+    if typed is None and not at.left():
+        at.draft.drop(key)
+    return typed
 
 
 async def _keep_contact(at: "Recovery", setting: str, key: str, value: str) -> bool:
@@ -163,7 +174,7 @@ async def _choose_statement(at: "Recovery") -> None:
         page, keys = statement_page(at.texts, names, form, first)
         key = await at.ask_within(page, keys + (KEY_DONE,))
         if key == KEY_WORDS:
-            words = await enter_text(at.ui, at.left, "words", at.texts.get("words.title"), form.words, longest=MAX_WORDS)
+            words = await _enter(at, WORDS, "words", at.texts.get("words.title"), form.words, TEXT, MAX_WORDS)
             if words is not None:
                 at.draft.put(WORDS, words)
         elif key in keys:

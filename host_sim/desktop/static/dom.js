@@ -6,17 +6,21 @@ const SVG = new Set(["svg", "path", "circle", "rect", "g", "line"]);
 // Set when they are wanted, and never taken away: a person, or the view itself, looks after them.
 const OWN = new Set(["open", "src", "style", "selected", "value", "checked"]);
 
-/** An element. `key` tells it from its siblings, on... are handlers, `style` are custom properties; false, null and undefined leave an attribute out. */
+/**
+ * An element. `key` tells it from its siblings, on... are handlers, `style` are custom properties; false, null and undefined leave an
+ * attribute out.
+ */
 export function h(tag, attributes, ...children) {
   const node = SVG.has(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes ?? {})) {
     if (value === false || value === null || value === undefined) continue;
     if (name === "key") node[KEY] = String(value);
-    else if (name.startsWith("on")) (node[HANDLERS] ??= new Set()).add(name), (node[name] = value);
+    else if (name.startsWith("on")) ((node[HANDLERS] ??= new Set()).add(name), (node[name] = value));
     else if (name === "style") for (const [property, text] of Object.entries(value)) node.style.setProperty(property, text);
     else node.setAttribute(name, value === true ? "" : String(value));
   }
-  for (const child of children.flat(Infinity)) if (child !== null && child !== undefined && child !== false && child !== "") node.append(child);
+  for (const child of children.flat(Infinity))
+    if (child !== null && child !== undefined && child !== false && child !== "") node.append(child);
   return node;
 }
 
@@ -32,8 +36,10 @@ function morph(target, wanted) {
   }
   for (const { name } of [...target.attributes]) if (!wanted.hasAttribute(name) && !OWN.has(name)) target.removeAttribute(name);
   for (const { name, value } of wanted.attributes) {
-    if (name === "style") target.style.cssText = wanted.style.cssText; // an attribute the content security policy would refuse
-    else if (!(name === "open" || name === "selected" || name === "checked" || name === "value") && target.getAttribute(name) !== value) target.setAttribute(name, value);
+    if (name === "style")
+      target.style.cssText = wanted.style.cssText; // an attribute the content security policy would refuse
+    else if (!(name === "open" || name === "selected" || name === "checked" || name === "value") && target.getAttribute(name) !== value)
+      target.setAttribute(name, value);
   }
   if (wanted.tagName === "BUTTON" || wanted.tagName === "OPTION" || wanted.tagName === "PROGRESS") {
     if (target.value !== wanted.value) target.value = wanted.value;
@@ -81,16 +87,37 @@ export function tabs(name, label, list, chosen, choose) {
     choose(id);
     document.getElementById(`${name}-tab-${id}`).focus();
   };
-  return h("div", { role: "tablist", "aria-label": label, class: "tabs", onkeydown: move },
-    list.map(([id, text, badge]) => h("button", {
-      type: "button", role: "tab", key: id, id: `${name}-tab-${id}`, "data-testid": `tab-${id}`, "aria-selected": String(id === chosen),
-      "aria-controls": `${name}-panel`, tabindex: id === chosen ? "0" : "-1", onclick: () => choose(id),
-    }, text, badge ? h("span", { class: "badge" }, String(badge)) : null)));
+  return h(
+    "div",
+    { role: "tablist", "aria-label": label, class: "tabs", onkeydown: move },
+    list.map(([id, text, badge]) =>
+      h(
+        "button",
+        {
+          type: "button",
+          role: "tab",
+          key: id,
+          id: `${name}-tab-${id}`,
+          "data-testid": `tab-${id}`,
+          "aria-selected": String(id === chosen),
+          "aria-controls": `${name}-panel`,
+          tabindex: id === chosen ? "0" : "-1",
+          onclick: () => choose(id),
+        },
+        text,
+        badge ? h("span", { class: "badge" }, String(badge)) : null,
+      ),
+    ),
+  );
 }
 
 /** An icon of the page's own: strokes on a field of 24 by 24. */
 export function icon(name) {
-  return h("svg", { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true", focusable: "false" }, ICONS[name].map((line) => h("path", { d: line })));
+  return h(
+    "svg",
+    { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true", focusable: "false" },
+    ICONS[name].map((line) => h("path", { d: line })),
+  );
 }
 
 const ICONS = {

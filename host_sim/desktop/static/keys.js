@@ -2,7 +2,14 @@
 
 const TAP_MS = 200; // what is let go within it was a tap
 const KEYBOARD = {
-  Enter: "enter", Escape: "cancel", Backspace: "clear", ArrowUp: "up", ArrowDown: "down", ArrowLeft: "left", ArrowRight: "right", F1: "help",
+  Enter: "enter",
+  Escape: "cancel",
+  Backspace: "clear",
+  ArrowUp: "up",
+  ArrowDown: "down",
+  ArrowLeft: "left",
+  ArrowRight: "right",
+  F1: "help",
 };
 
 /** The name of the terminal's key for an event of the keyboard, or "". A key comes up whatever else is down. */

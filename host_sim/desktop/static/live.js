@@ -12,7 +12,7 @@ export class Refused extends Error {
   }
 }
 
-/** Says with `change` events what of it has changed: all, terminal, display, paper, sound, log, message, connection. */
+/** Says with `change` events what of it has changed: all, device, terminal, display, paper, sound, log, message, connection. */
 export class Live extends EventTarget {
   connected = false;
   everConnected = false;
@@ -21,7 +21,9 @@ export class Live extends EventTarget {
   terminals = new Map();
   logs = new Map();
   messages = new Map();
+  #devices = new Map();
   #lines = 0;
+  #startedAt = 0; // Unix milliseconds
 
   start() {
     const source = new EventSource("/api/live");
@@ -33,6 +35,8 @@ export class Live extends EventTarget {
     };
     on("snapshot", (state) => this.#begin(state));
     on("terminal", (terminal) => {
+      const before = this.terminals.get(terminal.id);
+      if (before && (terminal.frame < before.frame || terminal.steps < before.steps)) this.#isAnother(terminal.id);
       this.terminals.set(terminal.id, terminal);
       this.#say("terminal", terminal.id);
     });
@@ -50,13 +54,13 @@ export class Live extends EventTarget {
     }
     on("log", ({ id, ...entry }) => {
       const lines = this.logs.get(id) ?? [];
-      lines.push({ ...entry, number: this.#lines++, when: new Date() });
-      this.logs.set(id, lines.slice(-LOG_LINES));
+      this.logs.set(id, [...lines, this.#line(entry)].slice(-LOG_LINES));
       this.#say("log", id);
     });
     on("message", ({ id, ...message }) => {
-      const list = this.messages.get(id);
-      if (list && list.every(({ number }) => number !== message.number)) this.messages.set(id, [...list, message].slice(-MESSAGES));
+      const list = this.messages.get(id) ?? [];
+      const at = list.findIndex(({ number }) => number === message.number); // there already: its verdict is known now
+      if (this.messages.has(id)) this.messages.set(id, at < 0 ? [...list, message].slice(-MESSAGES) : list.with(at, message));
       this.#say("message", id);
     });
     on("acquirer", (acquirer) => {
@@ -65,18 +69,26 @@ export class Live extends EventTarget {
     });
   }
 
+  /** Which device stands there: in the address of each picture, for a browser may keep those of the one before. */
+  device(id) {
+    return this.#devices.get(id) ?? 0;
+  }
+
   /** The messages of a terminal; asked for once, and then kept up by events. */
   messagesOf(id) {
     if (!this.messages.has(id)) {
       this.messages.set(id, []);
-      this.get(`/api/terminals/${id}/messages`).then((list) => {
-        const later = this.messages.get(id).filter((message) => list.every(({ number }) => number !== message.number));
-        this.messages.set(id, [...list, ...later]);
-        this.#say("message", id);
-      }, (error) => {
-        if (!(error instanceof Refused)) throw error;
-        this.messages.delete(id); // asked for again when it is shown again
-      });
+      this.get(`/api/terminals/${id}/messages`).then(
+        (list) => {
+          const later = this.messages.get(id);
+          this.messages.set(id, [...list.filter(({ number }) => later.every((message) => message.number !== number)), ...later]);
+          this.#say("message", id);
+        },
+        (error) => {
+          if (!(error instanceof Refused)) throw error;
+          this.messages.delete(id); // asked for again when it is shown again
+        },
+      );
     }
     return this.messages.get(id);
   }
@@ -97,11 +109,20 @@ export class Live extends EventTarget {
     return this.#ask("DELETE", path);
   }
 
-  #begin({ terminals, acquirer }) {
+  #begin({ terminals, acquirer, logs, started_at: startedAt }) {
     this.acquirer = acquirer;
+    this.#startedAt = startedAt;
+    for (const { id } of terminals) this.#isAnother(id);
+    this.logs = new Map(Object.entries(logs).map(([id, lines]) => [id, lines.map((line) => this.#line(line))]));
     this.terminals = new Map(terminals.map((terminal) => [terminal.id, terminal]));
-    this.messages.clear();
     this.#ready();
+  }
+
+  /** Another device has taken the terminal's place, or may have while nobody looked: what was kept is of the one before. */
+  #isAnother(id) {
+    this.messages.delete(id);
+    this.#devices.set(id, this.device(id) + 1);
+    this.#say("device", id);
   }
 
   async #ready() {
@@ -116,6 +137,10 @@ export class Live extends EventTarget {
     this.#told({ connected: true });
   }
 
+  #line(entry) {
+    return { ...entry, number: this.#lines++, when: new Date(this.#startedAt + entry.at) };
+  }
+
   #told(facts) {
     Object.assign(this, facts);
     this.#say("all");
@@ -128,7 +153,10 @@ export class Live extends EventTarget {
   async #ask(method, path, body) {
     let answer;
     try {
-      answer = await fetch(path, body === undefined ? { method } : { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+      answer = await fetch(
+        path,
+        body === undefined ? { method } : { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) },
+      );
     } catch (error) {
       throw new Refused(String(error.message), true);
     }

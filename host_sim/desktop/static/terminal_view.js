@@ -36,60 +36,103 @@ export function terminalBody(app, terminal, board) {
     if (!event.repeat) keys.press(key);
   };
   const up = (event) => keys.release(keyNamed(event, board.keys));
-  return h("div", {
-    class: `body${terminal.on ? " is-on" : ""}`, tabindex: "0", role: "group", "data-testid": `body-${terminal.id}`,
-    "aria-label": t("terminal.body", { id: terminal.id }), "aria-describedby": hint,
-    style: { "--mm-wanted": `${mm / 16}rem`, "--face-w": face.width_mm, "--face-h": face.height_mm },
-    onkeydown: down, onkeyup: up, onblur: () => keys.releaseAll(),
-  },
+  return h(
+    "div",
+    {
+      class: `body${terminal.on ? " is-on" : ""}`,
+      tabindex: "0",
+      role: "group",
+      "data-testid": `body-${terminal.id}`,
+      "aria-label": t("terminal.body", { id: terminal.id }),
+      "aria-describedby": hint,
+      style: { "--mm-wanted": `${mm / 16}rem`, "--face-w": face.width_mm, "--face-h": face.height_mm },
+      onkeydown: down,
+      onkeyup: up,
+      onblur: () => keys.releaseAll(),
+    },
+    h("p", { class: "visually-hidden", "aria-live": "polite", "data-testid": `screen-${terminal.id}` }, app.ui.screen.get(terminal.id)),
     h("p", { id: hint, class: "visually-hidden" }, t("terminal.keys")),
     board.devices.includes("printer") && h("div", { class: `slit${terminal.lines ? " has-paper" : ""}`, "aria-hidden": "true" }),
-    h("div", { class: "brand", "aria-hidden": "true", style: { "--y": face.display.y_mm } },
-      h("span", { class: "led" }), h("span", {}, terminal.id),
-      board.devices.includes("sounder") && h("span", { class: `grille${terminal.hz ? " sounds" : ""}` }, h("i"), h("i"), h("i"), h("i"))),
+    h(
+      "div",
+      { class: "brand", "aria-hidden": "true", style: { "--y": face.display.y_mm } },
+      h("span", { class: "led" }),
+      h("span", {}, terminal.id),
+      board.devices.includes("sounder") && h("span", { class: `grille${terminal.hz ? " sounds" : ""}` }, h("i"), h("i"), h("i"), h("i")),
+    ),
     h("div", { class: "screen", style: place(face.display) }, display(app, terminal, board, "display")),
-    board.devices.includes("card_reader") && h("div", { class: `field${terminal.card ? " has-card" : ""}`, "aria-hidden": "true", style: { "--y": gap } }, icon("waves")),
-    h("div", { class: "keypad", style: { ...place(face.keypad), "--columns": board.keys[0].length, "--rows": board.keys.length } },
-      board.keys.flat().map((key) => keyButton(app, terminal, face, keys, key))),
-    terminal.card && h("div", { class: "card-in", "aria-hidden": "true" }, t(`card.${terminal.card}`)));
+    board.devices.includes("card_reader") &&
+      h("div", { class: `field${terminal.card ? " has-card" : ""}`, "aria-hidden": "true", style: { "--y": gap } }, icon("waves")),
+    h(
+      "div",
+      { class: "keypad", style: { ...place(face.keypad), "--columns": board.keys[0].length, "--rows": board.keys.length } },
+      board.keys.flat().map((key) => keyButton(app, terminal, face, keys, key)),
+    ),
+    terminal.card && h("div", { class: "card-in", "aria-hidden": "true" }, t(`card.${terminal.card}`)),
+  );
 }
 
 function display(app, terminal, board, name) {
   return h("img", {
-    class: "pixels", alt: app.t("terminal.display", { id: terminal.id }), "data-testid": `${name}-${terminal.id}`, "data-display": terminal.id,
-    width: board.display.width_px, height: board.display.height_px, draggable: "false",
+    class: "pixels",
+    alt: app.t("terminal.display", { id: terminal.id }),
+    "data-testid": `${name}-${terminal.id}`,
+    "data-display": terminal.id,
+    width: board.display.width_px,
+    height: board.display.height_px,
+    draggable: "false",
   });
 }
 
 /** The display by itself, larger; for those that are small on the terminal, or on demand. */
 export function enlarged(app, terminal, board) {
   const times = Math.max(1, Math.floor(ENLARGED_PX / board.display.width_px));
-  return h("div", { class: "enlarged", style: { "--w": `${(board.display.width_px * times) / 16}rem` } }, display(app, terminal, board, "enlarged"));
+  return h(
+    "div",
+    { class: "enlarged", style: { "--w": `${(board.display.width_px * times) / 16}rem` } },
+    display(app, terminal, board, "enlarged"),
+  );
 }
 
 function keyButton(app, terminal, face, keys, key) {
   const label = face.labels[key];
-  const text = label ? label[terminal.language] ?? label.en : key;
+  const text = label ? (label[terminal.language] ?? label.en) : key;
   const colour = label?.colour;
-  return h("button", {
-    type: "button", key, tabindex: "-1", "data-testid": `key-${terminal.id}-${key}`, "aria-label": label ? `${text} (${key})` : key,
-    class: `key${label ? " named" : ""}${colour ? ` coloured ${isBright(colour) ? "dark-text" : "light-text"}` : ""}${keys.down.has(key) ? " down" : ""}`,
-    style: colour ? { "--colour": colour } : {},
-    onpointerdown: (event) => {
-      if (event.button !== 0) return;
-      event.preventDefault();
-      event.currentTarget.closest(".body").focus({ preventScroll: true });
-      event.currentTarget.setPointerCapture(event.pointerId);
-      keys.press(key);
+  return h(
+    "button",
+    {
+      type: "button",
+      key,
+      tabindex: "-1",
+      "data-testid": `key-${terminal.id}-${key}`,
+      "aria-label": label ? `${text} (${key})` : key,
+      class: [
+        "key",
+        label && "named",
+        colour && "coloured",
+        colour && (isBright(colour) ? "dark-text" : "light-text"),
+        keys.down.has(key) && "down",
+      ]
+        .filter(Boolean)
+        .join(" "),
+      style: colour ? { "--colour": colour } : {},
+      onpointerdown: (event) => {
+        if (event.button !== 0) return;
+        event.preventDefault();
+        event.currentTarget.closest(".body").focus({ preventScroll: true });
+        event.currentTarget.setPointerCapture(event.pointerId);
+        keys.press(key);
+      },
+      onpointerup: () => keys.release(key),
+      onpointercancel: () => keys.release(key),
+      onlostpointercapture: () => keys.release(key),
+      oncontextmenu: (event) => event.preventDefault(), // a long touch holds the key down
+      onclick: (event) => {
+        if (event.detail === 0) keys.send("press", key); // assistive technology clicks without a pointer
+      },
     },
-    onpointerup: () => keys.release(key),
-    onpointercancel: () => keys.release(key),
-    onlostpointercapture: () => keys.release(key),
-    oncontextmenu: (event) => event.preventDefault(), // a long touch holds the key down
-    onclick: (event) => {
-      if (event.detail === 0) keys.send("press", key); // assistive technology clicks without a pointer
-    },
-  }, text);
+    text,
+  );
 }
 
 function isBright(colour) {
@@ -101,11 +144,13 @@ function isBright(colour) {
 }
 
 /** Shows the newest frame on each picture of a display; while one loads, those in between are left out. */
-export function paceDisplays(root, terminals) {
+export function paceDisplays(root, live) {
   for (const picture of root.querySelectorAll("img[data-display]")) {
-    const terminal = terminals.get(picture.dataset.display);
+    const terminal = live.terminals.get(picture.dataset.display);
     if (!terminal) continue;
-    picture.wanted = `/api/terminals/${terminal.id}/display.png?frame=${terminal.frame}`;
+    // Where it is smaller than its own pixels, none may be left out.
+    picture.style.imageRendering = picture.clientWidth < Number(picture.getAttribute("width")) ? "auto" : "";
+    picture.wanted = `/api/terminals/${terminal.id}/display.png?frame=${terminal.frame}&device=${live.device(terminal.id)}`;
     if (picture.loads || picture.getAttribute("src") === picture.wanted) continue;
     picture.onload = picture.onerror = () => {
       picture.loads = false;

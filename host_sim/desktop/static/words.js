@@ -1,6 +1,9 @@
 // The page's own words, in English and Chinese. What a terminal says on its display and paper comes from the terminal.
 
-export const LANGUAGES = [["en", "English"], ["zh-CN", "中文"]];
+export const LANGUAGES = [
+  ["en", "English"],
+  ["zh-CN", "中文"],
+];
 
 /** t(key, values): the text; t.or(key, other): the text, or the other where there is none. */
 export function words(language) {
@@ -41,7 +44,10 @@ const WORDS = {
   "add.runtime": ["Runtime", "运行环境"],
   "add.language": ["Language of the terminal", "终端语言"],
   "shelf.title": ["Choose a terminal", "选择一台终端"],
-  "shelf.what": ["It comes from the installer: provisioned, and switched off. Several can stand side by side.", "终端已由安装人员预置，处于关机状态。可以同时摆放多台。"],
+  "shelf.what": [
+    "It comes from the installer: provisioned, and switched off. Several can stand side by side.",
+    "终端已由安装人员预置，处于关机状态。可以同时摆放多台。",
+  ],
 
   "terminal.body": ["Terminal {id}", "终端 {id}"],
   "terminal.display": ["Display of terminal {id}", "终端 {id} 的显示屏"],
@@ -49,7 +55,11 @@ const WORDS = {
     "While the focus is here the keyboard's digits and arrows are the terminal's keys; Enter confirms, Escape cancels, Backspace clears, F1 is help. A key that is kept down is held.",
     "焦点在此时，键盘的数字键和方向键即为终端按键；Enter 为确认，Esc 为取消，退格为清除，F1 为帮助。按住不放即为长按。",
   ],
-  "terminal.keys.short": ["Click here to type: digits, arrows, Enter, Esc, Backspace, F1", "点击终端后可用键盘：数字、方向、Enter、Esc、退格、F1"],
+  "terminal.keys.short": [
+    "Click the terminal, and its keys are on your keyboard: digits, arrows, Enter, Esc (cancel), Backspace (clear), F1 (help).",
+    "点击终端后即可用键盘操作：数字、方向键、Enter（确认）、Esc（取消）、退格（清除）、F1（帮助）。",
+  ],
+  "terminal.second": ["second device", "第二台设备"],
   "terminal.enlarge": ["Enlarge the display", "放大显示屏"],
   "terminal.close": ["Take terminal {id} away", "移走终端 {id}"],
 
@@ -60,7 +70,7 @@ const WORDS = {
   "desk.scanner": ["Scanner", "扫码"],
   "power.on": ["On", "开"],
   "power.off": ["Off", "关"],
-  "power.cut_after_write": ["Cut after the next write", "下次写入后断电"],
+  "power.cut_after_write": ["Cut after next write", "下次写入后断电"],
   "power.factory_new": ["Factory new …", "恢复出厂……"],
   "power.really": ["The power goes off, and everything on its flash is wiped.", "终端将断电，存储内容全部清除。"],
   "power.wipe": ["Wipe it", "确认清除"],
@@ -94,13 +104,14 @@ const WORDS = {
   "card.badge_altered": ["Badge, altered", "工作证（被改动）"],
   "card.badge_copied": ["Badge, copied", "工作证（复制件）"],
 
+  "stage": ["Terminals", "终端"],
   "panel.which": ["Which terminal", "选择终端"],
   "panel.tabs": ["Around terminal {id}", "终端 {id} 的周边"],
   "tab.acquirer": ["Acquirer", "支付机构"],
   "tab.messages": ["Messages", "消息"],
   "tab.faults": ["Faults", "故障"],
   "tab.network": ["Network", "网络"],
-  "tab.record": ["Log & scenario", "日志与脚本"],
+  "tab.record": ["Log", "日志"],
 
   "console.state": ["As the acquirer verified it", "支付机构核验的状态"],
   "console.online": ["online", "在线"],
@@ -110,11 +121,15 @@ const WORDS = {
   "console.orders": ["Orders", "指令"],
   "console.send_order": ["Sign and send: {action}", "签发指令：{action}"],
   "console.applications": ["Applications", "申请"],
+  "application.decided": ["answered: {status}", "已答复：{status}"],
   "console.no_applications": ["The terminal has not applied for anything.", "终端尚未提交申请。"],
   "console.notices": ["Notices for the merchant", "商户通知"],
   "console.send_notice": ["Sign and send the notice", "签发通知"],
   "console.activation": ["Activation code", "激活码"],
-  "console.activation.what": ["For a terminal that is to get new keys. Its holder types it in.", "终端换发新密钥时使用，由持有人在终端上输入。"],
+  "console.activation.what": [
+    "For a terminal that is to get new keys. Its holder types it in.",
+    "终端换发新密钥时使用，由持有人在终端上输入。",
+  ],
   "console.issue_code": ["Issue a code", "生成激活码"],
   "console.type_code": ["Type into the terminal:", "在终端上输入："],
   "console.reports": ["Self-test reports", "自检报告"],
@@ -233,6 +248,8 @@ const WORDS = {
   "value.skip": ["skipped", "跳过"],
   "value.yes": ["yes", "是"],
   "value.no": ["no", "否"],
+  "value.HOST": ["the acquirer", "支付机构"],
+  "value.POI": ["the terminal", "终端"],
   "value.acquirer": ["acquirer", "支付机构"],
   "value.terminal": ["terminal", "终端"],
   "value.technician": ["technician", "维修人员"],
@@ -289,7 +306,10 @@ const WORDS = {
   "jump.86400": ["+ 1 day", "+ 1 天"],
   "jump.2592000": ["+ 30 days", "+ 30 天"],
   "network.access_point": ["Another router", "更换路由器"],
-  "network.access_point.what": ["What was joined is gone, and this one is in range; without a password it is open.", "原有网络消失，换成此网络；不填密码即为开放网络。"],
+  "network.access_point.what": [
+    "What was joined is gone, and this one is in range; without a password it is open.",
+    "原有网络消失，换成此网络；不填密码即为开放网络。",
+  ],
   "network.access_point.set": ["Set it up", "更换"],
   "network.faults": ["Faults on the way", "线路故障"],
 
@@ -315,6 +335,7 @@ const WORDS = {
   "messages.down": ["to the terminal", "下行"],
   "messages.open": ["Message {number}, {kind}: take apart", "消息 {number}（{kind}）：逐字节查看"],
   "messages.one": ["Message {number}", "消息 {number}"],
+  "messages.receipt": ["Receipt", "回执"],
   "messages.topic": ["Topic", "主题"],
   "messages.signed_by": ["Signed by", "签名密钥"],
   "messages.parts": ["Parts of the message", "消息各部分"],
@@ -322,9 +343,13 @@ const WORDS = {
   "alter.at": ["Byte", "字节"],
   "alter.bit": ["Bit", "位"],
   "alter.send": ["Turn this bit and send", "翻转此位并发送"],
-  "alter.what": ["The copy goes out on the same topic. Choose a byte below, or leave the last one of the signature.", "副本将在同一主题上发出。可在下方选择字节，默认为签名的最后一个字节。"],
-  "alter.refused": ["Byte {at} altered and sent: {verdict}.", "已改动第 {at} 字节并发送：{verdict}。"],
-  "alter.receipt": ["Signed receipt: {receipt}.", "签名回执：{receipt}。"],
+  "alter.what": [
+    "The copy goes out on the same topic. Choose a byte below, or leave the last one of the signature.",
+    "副本将在同一主题上发出。可在下方选择字节，默认为签名的最后一个字节。",
+  ],
+  "alter.outcome": ["Byte {at} altered and sent. Verdict: {verdict}", "已改动第 {at} 字节并发送。核验结果：{verdict}"],
+  "alter.receipt": ["signed receipt: {receipt}", "签名回执：{receipt}"],
+  "verdict.sent": ["sent", "已发出"],
   "verdict.verified": ["verified", "已核验"],
   "verdict.accepted": ["accepted", "已接受"],
   "verdict.bad_signature": ["bad signature", "签名无效"],
@@ -338,8 +363,11 @@ const WORDS = {
   "verdict.malformed": ["malformed", "格式错误"],
 
   "record.title": ["Recording", "录制"],
-  "record.what": ["All that is done at this terminal is written down as a scenario, which `reinstate run` replays.", "对本终端的所有操作都会录成脚本，可用 reinstate run 重放。"],
-  "record.steps": ["{count} steps", "{count} 步"],
+  "record.what": [
+    "All that is done at this terminal is written down as a scenario, which reinstate run replays. To begin anew, a new device takes its place.",
+    "对本终端的所有操作都会录成脚本，可用 reinstate run 重放。重新录制时，将换上一台新设备。",
+  ],
+  "record.steps": ["Steps recorded: {count}", "已录制 {count} 步"],
   "record.save": ["Save scenario", "保存脚本"],
   "record.begin": ["Begin anew", "重新录制"],
   "step.title": ["Any step", "任意步骤"],

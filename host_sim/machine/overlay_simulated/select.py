@@ -1,6 +1,6 @@
 """What `import select` finds in a MicroPython process whose time is simulated: it polls, and what it waits for it waits for at the bench."""
 
-import time
+import time  # the one beside this file
 
 import uselect  # type: ignore[import-not-found]
 from uselect import POLLERR, POLLHUP, POLLIN, POLLOUT
@@ -28,8 +28,8 @@ class poll:  # noqa: N801  as MicroPython has it
         return self._poll.ipoll(0, flags)
 
     def _wait(self, timeout_ms: int) -> None:
-        until_ms = time.ticks_ms() + timeout_ms
+        until_ms = time.ticks_ms() + timeout_ms  # type: ignore[attr-defined]
         while timeout_ms and not self._poll.poll(0):
-            time.wait(timeout_ms)
+            time.wait(timeout_ms)  # type: ignore[attr-defined]
             if timeout_ms > 0:
-                timeout_ms = max(0, until_ms - time.ticks_ms())
+                timeout_ms = max(0, until_ms - time.ticks_ms())  # type: ignore[attr-defined]

@@ -1,0 +1,1 @@
+"""The card reader of a vending machine."""

@@ -1,0 +1,8 @@
+"""What goes on the device: what goes on every one, and this board."""
+
+DATA = {"boards/vending/board.json": "board.json"}
+
+metadata(version="0.1.0", description="Reinstate for the card reader of a vending machine", license="Apache-2.0")
+include("../../../../boards/manifest.py")
+package("boards", ["vending/__init__.py", "vending/board.py"], base_path="../..")
+module("main.py")
