@@ -22,7 +22,7 @@ from firmware_agent.identity.trust import proof_digest
 from firmware_agent.messages.cbor import decode, encode
 from firmware_agent.messages.cose import ALG_ES256, ALG_ESP256, MAX_LENGTH, CoseError, parse
 from firmware_agent.messages.outbox import PREFIX
-from firmware_agent.messages.schema import CLAIM_MESSAGE, DOWN, KINDS, UP, Claims, kind_named, topic
+from firmware_agent.messages.schema import BOOL, BYTES, CLAIM_MESSAGE, DOWN, KINDS, LIST, TEXT, UINT, UP, Claims, Kind, kind_named, topic
 from firmware_agent.prevention.notices import MAX_NOTICES
 from firmware_agent.store import Store
 from firmware_agent.terminal import KEY_HIGHEST, KEY_WALL
@@ -529,24 +529,13 @@ def _malformed() -> Iterator[AnAttack]:
 
 
 def _wrong_kinds() -> Iterator[AnAttack]:
-    bodies: dict[str, dict[str, Any]] = {
-        "state": {"mode": "in_service", "status": "OPER", "link": "online", "connection": 1, "reasons": []},
-        "report": {"plan": "daily", "results": [], "mode": "in_service", "firmware": "9", "element": True},
-        "event": {"name": "safe_mode"},
-        "test": {"name": "print", "outcome": "pass"},
-        "application": {"application": 1, "purpose": "renewal", "reasons": []},
-        "receipt": {"of": bytes(16), "result": "SUCC", "highest": 1},
-        "inquiry": {"nonce": bytes(8)},
-        "audit": {"count": 1, "head": bytes(32)},
-        "activation": {"board": "b", "request": b"", "transport_key": bytes(64), "sealed": b"", "element": False},
-        "events": {"events": []},
-    }
-
-    def sent_down(kind: str) -> Play:
-        """On the order's topic: the broker lets nobody write the terminal's own."""
+    def sent_down(kind: Kind) -> Play:
+        """On the order's topic: the broker lets nobody write the terminal's own. It says the least that such a message may say."""
+        some: dict[str, Any] = {UINT: 1, TEXT: "x", BYTES: bytes(8), BOOL: False, LIST: []}
+        body = {field.name: field.words[0] if field.words else some[field.type] for field in kind.fields if field.required}
 
         async def make(siege: TerminalSiege) -> tuple[str, bytes]:
-            return siege.where(), await siege.hand.sign(encode(siege.claims(kind, bodies[kind]).to_map()), siege.where())
+            return siege.where(), await siege.hand.sign(encode(siege.claims(kind.name, body).to_map()), siege.where())
 
         return _sends(make)
 
@@ -560,7 +549,7 @@ def _wrong_kinds() -> Iterator[AnAttack]:
 
     for kind in KINDS:
         if kind.direction == UP:
-            yield Attack(f"terminal.sent_down.{kind.name}", "wrong_direction", sent_down(kind.name))
+            yield Attack(f"terminal.sent_down.{kind.name}", "wrong_direction", sent_down(kind))
     yield Attack("terminal.version.later", "version", proper(lambda message: message.__setitem__(0, 2)))
     yield Attack("terminal.version.zero", "version", proper(lambda message: message.__setitem__(0, 0)))
     yield Attack("terminal.kind.between_up_and_down", "unknown_kind", proper(lambda message: message.__setitem__(1, 15)))

@@ -28,7 +28,10 @@ LIMIT_S = 20
 
 
 class BackEnd:
-    """For one terminal. sequence: of the last message to it; terminal_key: its public key, 64 bytes x || y; the paths are PEM files."""
+    """For one terminal.
+
+    sequence: of the last message to it; terminal_key: its public key, 64 bytes x || y; the paths are PEM files.
+    """
 
     def __init__(
         self,
@@ -47,6 +50,7 @@ class BackEnd:
         self.acquirer = acquirer
         self.terminal = terminal
         self.sequence = sequence
+        self.was_asked = threading.Event()  # a terminal without a clock of its own takes no order before it knows the time
         self.receipts: queue.Queue[dict[int, Any]] = queue.Queue()
         key = load_pem_private_key(signing_key.read_bytes(), None)
         assert isinstance(key, ec.EllipticCurvePrivateKey)
@@ -125,6 +129,7 @@ class BackEnd:
             with self._sending:
                 self.sequence += 1
                 self.publish("answer", self.signed("answer", ANSWER, {1: body[1]}, self.sequence))
+            self.was_asked.set()
 
 
 def _to_sign(protected: bytes, topic: str, payload: bytes) -> bytes:

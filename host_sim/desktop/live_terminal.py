@@ -21,7 +21,7 @@ from host_sim.desktop.recorder import Reader, Recorder, Sight
 from host_sim.desktop.traffic import Messages
 from host_sim.looking import STILL_S, StepFailed
 from host_sim.microcontroller import Microcontroller
-from host_sim.reading import more_of_picture
+from host_sim.reading import UNREADABLE, more_of_picture
 from host_sim.scenario import EXPECTS, Step
 from host_sim.terminal import DesktopTerminal, TerminalFailure, text_of_slip
 from host_sim.world import SECOND, Backend, Shop
@@ -154,10 +154,10 @@ class LiveTerminal:
         return _png(self.slips[number].picture())
 
     def slip_text(self, number: int) -> dict[str, Any]:
-        """What can be read on it. Raises IndexError."""
+        """What can be read on it: pictures are no text. Raises IndexError."""
         slip = self.slips[number]
         codes = zxingcpp.read_barcodes(slip.picture().convert("L"), formats=zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode))
-        return {"codes": [code.text for code in codes], "text": text_of_slip(slip, self._font)}
+        return {"codes": [code.text for code in codes], "text": [line for line in text_of_slip(slip, self._font) if UNREADABLE not in line]}
 
     # Watching it.
 

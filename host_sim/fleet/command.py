@@ -63,7 +63,7 @@ def carry_out(options: argparse.Namespace) -> bool:
 def table(report: dict[str, Any]) -> str:
     """The report for people."""
     rows = [(word, str(report[word])) for word in ("terminals", "published", "delivered", "verified", "refused", "lost", "duplicated")]
-    rows.append(("sent twice", f"{report['redelivered']}, of which one was kept"))
+    rows.append(("redelivered", f"{report['redelivered']} copies, which the acquirer dropped"))
     rows.append(("reports", f"{report['reports']['made']} made, {report['reports']['delivered']} delivered"))
     latency = report["latency_ms"]
     if latency:

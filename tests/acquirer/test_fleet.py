@@ -228,6 +228,12 @@ def test_every_report_is_in_the_acquirers_store_once_through_a_restart_of_the_br
 
 
 @pytest.mark.needs("mosquitto")
+def test_a_line_that_loses_something_loses_no_message() -> None:
+    plan = Plan(terminals=2, seconds=2.0, every=1.0, lossy=50)
+    everything_arrived(asyncio.run(run(plan, quietly)), plan)
+
+
+@pytest.mark.needs("mosquitto")
 def test_several_workers_share_what_terminals_say(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["fleet", "-n", "3", "--seconds", "2", "--every", "1", "--workers", "2"]
     assert main([*arguments, "--json"]) == 0

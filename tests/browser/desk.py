@@ -202,3 +202,9 @@ class Terminal:
         self.order("suspend", reason="violation", case="C-2026-1107")
         self.shows("suspended.choice.1")
         expect(self.near("mode")).to_have_class(re.compile("warn"))
+
+    def prepare(self) -> None:
+        """From the page that says why it is suspended to that of the materials."""
+        for page in ("reason", "contact", "check", "materials"):
+            self.press("1")
+            self.shows(f"recovery.{page}.title")

@@ -38,11 +38,7 @@ def test_a_suspended_terminal_comes_back_by_clicking_only(desk: Desk, language: 
 
 
 def _apply(terminal: Terminal) -> None:
-    terminal.press("1")
-    for page in ("recovery.reason", "recovery.contact", "recovery.check"):
-        terminal.shows(f"{page}.title")
-        terminal.press("1")
-    terminal.shows("recovery.materials.title")
+    terminal.prepare()
     terminal.press("1", "2", "3", "4", "7", "9", "enter")
     terminal.shows("recovery.application.title")
     terminal.press("1")

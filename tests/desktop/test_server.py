@@ -146,9 +146,7 @@ def test_a_body_that_is_no_step_is_refused(off: OneTerminal, body: bytes, kind: 
         ("fault", ["printer"], "a mapping is wanted here; keys: device, name, on"),
     ],
 )
-def test_what_is_no_step_of_a_scenario_is_refused_in_the_readers_words(
-    off: OneTerminal, verb: str, argument: object, line: str
-) -> None:
+def test_what_is_no_step_of_a_scenario_is_refused_in_the_readers_words(off: OneTerminal, verb: str, argument: object, line: str) -> None:
     answer = off.try_to(verb, argument)
     assert answer.status_code == 422 and line in answer.json()["error"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,7 +75,7 @@ def test_cards_and_codes_are_told_for_as_long_as_they_are_there(shared: OneTermi
 def test_a_slip_is_seen_and_its_text_and_qr_code_are_read(shared: OneTerminal) -> None:
     printer = shared.on_the_bench["printer"]
     slips = shared.document()["slips"]
-    code = qr_code("HTTPS://EXAMPLE.COM/REINSTATE", LEVEL_M, 10)
+    code = qr_code("HTTPS://EXAMPLE.COM/REINSTATE", LEVEL_M)
     printer.receive(b"\x1b@NO VALUE\n")
     for rows, bits in code.strips(printer.width_dots, 4):
         printer.receive(b"\x1dv0\x00" + (printer.width_dots // 8).to_bytes(2, "little") + rows.to_bytes(2, "little") + bits)
@@ -123,7 +122,7 @@ def test_a_message_is_shown_to_its_last_byte(shared: OneTerminal) -> None:
 
 
 def test_an_order_is_sent_until_its_receipt_says_verified(shared: OneTerminal) -> None:
-    shared.do("order", {"action": "message", "text": "Good morning."})
+    shared.do("order", {"action": "revoke_badge", "badge": "T-0099"})
     shared.until(lambda: messages(shared, kind="order", verdict="verified"), "a verified order")
     assert {message["direction"] for message in messages(shared, kind="order")} == {"down"}
     assert shared.account()["receipts"][-1]["result"] == "SUCC"
@@ -133,7 +132,7 @@ def test_an_order_is_sent_until_its_receipt_says_verified(shared: OneTerminal) -
 def test_a_message_of_which_one_bit_is_turned_is_refused(shared: OneTerminal, direction: str) -> None:
     kind = {"up": "state", "down": "order"}[direction]
     if direction == "down":
-        shared.do("order", {"action": "message", "text": f"Good day, {time.monotonic()}."})
+        shared.do("order", {"action": "revoke_badge", "badge": "T-0098"})
     shared.until(lambda: messages(shared, kind=kind, verdict="verified"), kind)
     original = shared.get(f"/messages/{messages(shared, kind=kind, verdict='verified')[-1]['number']}").json()
     state = shared.account()["mode"]

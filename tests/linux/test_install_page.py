@@ -27,6 +27,7 @@ systemctl() {
         STATE_DIRECTORY=/var/lib/reinstate RUNTIME_DIRECTORY=/run/reinstate \
             setsid setpriv --reuid reinstate --regid reinstate --init-groups $command > /tmp/agent.log 2>&1 &
         AGENT=$!
+        timeout 60 sh -c 'until [ -S /run/reinstate/agent.sock ]; do sleep 0.1; done'  # it is of type notify: started when it is ready
         ;;
     status) kill -0 "$AGENT" ;;
     stop) kill "$AGENT" && wait "$AGENT" ;;

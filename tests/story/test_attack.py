@@ -30,7 +30,7 @@ def test_there_are_enough_attacks_and_each_has_a_name_of_its_own() -> None:
 
 @pytest.mark.needs("micropython")
 @pytest.mark.parametrize("runtime", ["cpython", "micropython"])
-@pytest.mark.parametrize("pattern", ["terminal.replayed.[st]*", "terminal.forged.[aos]*"])
+@pytest.mark.parametrize("pattern", ["terminal.[rs]e[np][lt]*.[st]*", "terminal.forged.[aos]*"])
 def test_a_running_terminal_refuses_each_for_its_reason_and_goes_on(runtime: str, pattern: str, capsys: pytest.CaptureFixture[str]) -> None:
     status = main(["attack", "--runtime", runtime, "--only", pattern, "--json"])
     told = json.loads(capsys.readouterr().out)

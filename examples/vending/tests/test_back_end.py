@@ -4,7 +4,7 @@ import time
 from dataclasses import asdict
 
 import pytest
-from back_end import ORDER, BackEnd
+from back_end import LIMIT_S, ORDER, BackEnd
 from cryptography.hazmat.primitives.asymmetric import ec
 
 pytestmark = pytest.mark.reinstate(runtime="cpython")
@@ -12,10 +12,11 @@ pytestmark = pytest.mark.reinstate(runtime="cpython")
 
 @pytest.fixture
 def back_end(terminal, acquirer, tmp_path):
-    """It speaks in the acquirer's name from now on; the terminal is in service."""
+    """It speaks in the acquirer's name from now on; the terminal is in service, and was told the time."""
     with BackEnd(**asdict(acquirer.hand_over(tmp_path))) as back_end:
         terminal.do("boot")
         terminal.expect("state", "in_service")
+        assert back_end.was_asked.wait(LIMIT_S)
         yield back_end
 
 

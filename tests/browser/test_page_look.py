@@ -1,0 +1,139 @@
+"""How the page looks, in ways that are the same in each version of a browser and with each font.
+
+Compared exactly are the pixels that are the terminal's own, and what the page says: its accessibility tree, as text in git, in page.en.txt
+and page.zh-CN.txt. The page as a picture is not compared: letters, and so lines and heights, are those of one browser on one machine. What
+a picture would show is measured instead: nothing reaches out of its box, and nothing is wider than the window.
+"""
+
+from __future__ import annotations
+
+import base64
+import difflib
+import io
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageChops
+from playwright.sync_api import Browser, Locator, expect
+
+from firmware_agent.texts import LANGUAGES
+from tests.browser.conftest import PICTURES, desk_of, picture
+from tests.browser.desk import Desk, Simulator
+
+pytestmark = pytest.mark.needs("chromium")
+
+PANELS = ("acquirer", "messages", "faults", "network", "record")
+# What differs from run to run.
+CHANGES = (
+    (r"T\d{7}", "T<number>"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d", "<time>"),
+    (r"\b\d{1,2}:\d\d:\d\d( [AP]M)?", "<time>"),
+    (r"\b0[0-9a-f]{15}\b|\b[0-9a-f]{16}\b", "<id>"),
+    (r"[0-9a-f]{8}…", "<id>"),
+)
+OF_ORIGINAL = """async (picture) => {
+  await picture.decode();
+  const canvas = Object.assign(document.createElement("canvas"), { width: picture.naturalWidth, height: picture.naturalHeight });
+  canvas.getContext("2d").drawImage(picture, 0, 0);
+  return canvas.toDataURL("image/png").split(",")[1];
+}"""
+TOO_WIDE = """() => [...document.querySelectorAll("body, body *")].filter((node) => {
+  const { overflowX, display } = getComputedStyle(node);
+  if (overflowX !== "visible" || display === "inline" || node.closest(".visually-hidden, svg, select")) return false;
+  return node.clientWidth > 0 && node.scrollWidth > node.clientWidth + 1;
+}).map((node) => `${node.tagName}.${node.className} is ${node.clientWidth} wide and holds ${node.scrollWidth}`)"""
+
+
+@pytest.fixture
+def zoomed(request: pytest.FixtureRequest, browser: Browser, simulator: Simulator, language: str) -> Iterator[Desk]:
+    """A window of 1280 x 800 at 200 %."""
+    yield from desk_of(request, browser, simulator, language, viewport={"width": 640, "height": 400}, device_scale_factor=2)
+
+
+def _same_pixels(shown: Image.Image, wanted: Image.Image, name: str) -> None:
+    difference = ImageChops.difference(shown.convert("RGB"), wanted.convert("RGB").resize(shown.size, Image.Resampling.NEAREST))
+    if difference.getbbox() is None:
+        return
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    for kind, image in (("shown", shown), ("wanted", wanted), ("difference", difference)):
+        image.save(PICTURES / f"{name}.{kind}.png")
+    raise AssertionError(f"{name} looks otherwise than it is in {difference.getbbox()}: see {PICTURES}/{name}.*.png")
+
+
+def _shown(image: Locator) -> Image.Image:
+    return Image.open(io.BytesIO(image.screenshot(animations="disabled")))
+
+
+def _original(image: Locator) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(image.evaluate(OF_ORIGINAL))))
+
+
+@pytest.mark.parametrize("board", ["esp32s3_counter", "esp32_mpos"])
+def test_each_pixel_of_a_display_is_a_square_of_the_screen(desk: Desk, board: str) -> None:
+    terminal = desk.add(board)
+    terminal.switch_on()
+    display = terminal.at("display")
+    wanted, shown = _original(display), _shown(display)
+    served = desk.context.request.get(f"{desk.simulator.address}api/terminals/{terminal.id}/display.png").body()
+    _same_pixels(wanted, Image.open(io.BytesIO(served)), f"{board}-loaded")
+    assert shown.width % wanted.width == 0 and shown.height == wanted.height * (shown.width // wanted.width), (shown.size, wanted.size)
+    _same_pixels(shown, wanted, f"{board}-display")
+
+
+def test_a_slip_is_shown_dot_by_dot(desk: Desk) -> None:
+    terminal = desk.add()
+    terminal.switch_on()
+    terminal.suspend()
+    terminal.prepare()
+    terminal.press("0")
+    slip = terminal.at("slip")
+    expect(slip).to_be_visible()
+    terminal.shows("recovery.materials.title")
+    assert slip.evaluate("(slip) => slip.width - parseFloat(getComputedStyle(slip).paddingLeft) * 2") == slip.evaluate(
+        "(slip) => slip.naturalWidth"
+    )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_says_what_was_agreed(desk: Desk, language: str) -> None:
+    """ACCEPT=1 takes over what it says now."""
+    terminal = desk.add(language=language)
+    said = {"added": desk.page.locator("body").aria_snapshot()}
+    desk.at("tab-network").click()
+    said["network"] = desk.page.locator("#panel").aria_snapshot()
+    terminal.switch_on()
+    terminal.suspend()
+    said["suspended"] = desk.page.locator("#panel").aria_snapshot()
+    text = "".join(f"--- {name}\n{tree}\n" for name, tree in said.items())
+    for pattern, instead in CHANGES:
+        text = re.sub(pattern, instead, text)
+    agreed = Path(__file__).with_name(f"page.{language}.txt")
+    if os.environ.get("ACCEPT"):
+        agreed.write_text(text, encoding="utf-8")
+    before = agreed.read_text(encoding="utf-8") if agreed.exists() else ""
+    if text != before:
+        where = picture(desk, f"page-{language}")
+        changes = "\n".join(difflib.unified_diff(before.splitlines(), text.splitlines(), str(agreed.name), "now", lineterm=""))
+        raise AssertionError(f"the page says something else ({where}); if that is right: ACCEPT=1 pytest {Path(__file__).name}\n{changes}")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_has_to_be_scrolled_sideways_at_200_per_cent(zoomed: Desk, language: str) -> None:
+    desk = zoomed
+    desk.at(f"language-{language}").click()
+    for board in ("esp32s3_counter", "esp32_mpos"):
+        desk.add(board, language=language)
+    terminal = desk.add(language=language)
+    terminal.switch_on()
+    terminal.suspend()
+    for panel in PANELS:
+        desk.at(f"tab-{panel}").click()
+        if panel == "messages":
+            desk.page.locator('[data-testid^="message-"]').first.click()
+            expect(desk.at("inspector")).to_be_visible()
+        picture(desk, f"zoomed-{panel}-{language}")
+        assert desk.page.evaluate("() => document.documentElement.scrollWidth") <= 640
+        assert desk.page.evaluate(TOO_WIDE) == [], panel
