@@ -36,6 +36,7 @@ check: $(MARK_TEST) ## style, types, and that generated files are current
 	$(BIN)/python tools/build_wire_vectors.py --check
 	$(BIN)/python tools/build_state_diagram.py --check
 	$(BIN)/python tools/build_menu_tree.py --check
+	$(BIN)/python tools/build_scenario_schema.py --check
 	@if [ -e /usr/share/unifont/unifont.hex ]; then $(BIN)/python tools/build_font.py --check; else echo "font not checked: install the Debian package unifont"; fi
 
 font: $(MARK_SIM) ## build the bitmap font from the texts (needs GNU Unifont)

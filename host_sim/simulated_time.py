@@ -116,7 +116,7 @@ class Guest:
 
     def __init__(self, time: SimulatedTime) -> None:
         self._time = time
-        self._resume: Callable[[], None] | None = None
+        self._resume: Callable[[bool], None] | None = None
         self.connection: int | None = None
         self.until_ms: float = math.inf
         self.has_looked = True  # at its sockets, since anybody else has done anything
@@ -126,22 +126,23 @@ class Guest:
     def runs(self) -> bool:
         return self._resume is None and not self.is_stuck
 
-    def wait(self, duration_ms: int, resume: Callable[[], None]) -> None:
-        """It has nothing to do for so long, or FOR_EVER. resume: called once, when that is over, or it may have been sent something."""
+    def wait(self, duration_ms: int, resume: Callable[[bool], None]) -> None:
+        """It has nothing to do for so long, or FOR_EVER. resume: called once, when that is over, or something may have come for it: True."""
         self.until_ms = math.inf if duration_ms == FOR_EVER else self._time.now_ms() + duration_ms
         self._resume = resume
         self.is_stuck = False
 
     def stand_still(self) -> None:
         """It will never go on."""
-        self.wait(FOR_EVER, self.stand_still)
+        self.wait(FOR_EVER, lambda has_news: self.stand_still())
 
     def go_on(self) -> None:
         resume, self._resume = self._resume, None
         assert resume is not None
+        has_news = not self.has_looked
         self.until_ms = math.inf
         self.has_looked = True
-        resume()
+        resume(has_news)
 
     def end(self) -> None:
         """It is being ended: that takes no time."""

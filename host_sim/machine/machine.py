@@ -50,11 +50,11 @@ WLAN_ADDRESSES = 85  # data: empty, the same as the answer, or 'dhcp' -> data: a
 WLAN_MAC = 86  # -> data
 NET_RESOLVE = 87  # data: host name -> data: its address; ENOENT: none
 WLAN_SCAN = 88  # -> data: a line for each network: name in hexadecimal, channel, dBm, kind of security
-TIME_WAIT = 89  # argument: for how many ms at most, -1 for ever -> data: TIME_FORMAT. Answered by who serves a program that is a guest
+TIME_WAIT = 89  # argument: for how many ms at most, -1 for ever -> whether something may have come; data: TIME_FORMAT. By server.py alone
 FLASH_CALL = 90  # argument: 0 read, 1 append, 2 remove -> bits that come out wrong in the last byte; ENOSPC, EIO
 
 NO_PIN = 255
-TIME_FORMAT = "<qq"  # milliseconds since the bench was built, and seconds since 1970, UTC
+TIME_FORMAT = "<qq"  # milliseconds, and seconds since 1970, UTC
 RTC_FORMAT = "<HBBBBBBI"  # year, month, day, weekday (0 Monday), hours, minutes, seconds, microseconds
 
 PWRON_RESET = 1

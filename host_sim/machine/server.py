@@ -90,11 +90,11 @@ class MachineProtocol(asyncio.Protocol):
             at = end
         del received[:at]
 
-    def _go_on(self) -> None:
+    def _go_on(self, has_news: bool) -> None:
         """The program's wait is over."""
         if self._transport is not None:
             now = struct.pack(TIME_FORMAT, self._bench.time.now_ms(), self._bench.time.time())
-            self._transport.write(ANSWER.pack(0, 0, len(now)) + now)
+            self._transport.write(ANSWER.pack(0, has_news, len(now)) + now)
 
     def _answer(self, operation: int, unit: int, argument: int, data: bytes) -> bytes | None:
         """None: the call does not return."""

@@ -14,9 +14,11 @@ __all__ = ["sleep", "sleep_ms", "sleep_us", "ticks_add", "ticks_cpu", "ticks_dif
 _now = [0, 0]  # milliseconds, and seconds since 1970
 
 
-def wait(duration_ms: int) -> None:
-    """Wait for so long, or until something may have come for this process; -1: as long as that takes."""
-    _now[0], _now[1] = struct.unpack(TIME_FORMAT, PORT.transact(TIME_WAIT, 0, duration_ms, b"")[1])
+def wait(duration_ms: int) -> bool:
+    """Wait for so long, or until something may have come for this process: gives whether; -1: as long as that takes."""
+    has_news, now = PORT.transact(TIME_WAIT, 0, duration_ms, b"")
+    _now[0], _now[1] = struct.unpack(TIME_FORMAT, now)
+    return bool(has_news)
 
 
 def ticks_ms() -> int:
