@@ -3,7 +3,6 @@
 from firmware_agent.screens.font import Font
 from firmware_agent.screens.page_view import PageView
 from firmware_agent.screens.slip import SlipPrinter
-from firmware_agent.texts import load
 from hal.errors import DeviceError
 
 TYPE_CHECKING = False
@@ -40,9 +39,7 @@ class Ui:
 
     def speak(self, language: str) -> None:
         """From now on in that language, one of firmware_agent.texts.LANGUAGES."""
-        if language != self.texts.language:
-            self.texts.close()
-            self.texts = load(language)
+        self.texts.speak(language)
 
     def show(self, page: "Page") -> None:
         """Draw the page. A display that fails is the self-test's to find: the terminal goes on without it."""

@@ -31,11 +31,6 @@ PROMPT = ("state", "event", "receipt")
 _PROMPT_MARK = "!"  # ends their keys, so that they are found without being read
 
 
-def sequence_of(key: str) -> int:
-    """The sequence of an entry, by its key."""
-    return int(key[len(PREFIX) :].rstrip(_PROMPT_MARK))
-
-
 class Outbox:
     """store: open; boot_count: as the store was given it to keep; place: where an uncounted boot begins, any number; capacity: entries kept
     at most, save that what is queued at once is never torn apart: the oldest gives way, and is counted.

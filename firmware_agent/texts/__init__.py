@@ -6,6 +6,10 @@ A language is one file, en.txt or zh-CN.txt, in UTF-8. A line of it is a key, a 
 
 from hal.compat import beside
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from io import BufferedReader
+
 LANGUAGES = ("en", "zh-CN")  # IETF language tags (BCP 47)
 SUFFIX = ".txt"
 
@@ -17,11 +21,17 @@ class Texts:
     """language: one of LANGUAGES. Raises ValueError for any other."""
 
     def __init__(self, language: str) -> None:
-        if language not in LANGUAGES:
-            raise ValueError("no texts in language " + repr(language))
         self.language = language
-        self._file = open(beside(__file__, language + SUFFIX), "rb")
+        self._file = _opened(language)
         self._size = self._file.seek(0, 2)
+
+    def speak(self, language: str) -> None:
+        """From now on in that language; whoever holds these texts reads the new ones. Raises ValueError: none of LANGUAGES."""
+        if language != self.language:
+            file = _opened(language)
+            self._file.close()
+            self.language, self._file = language, file
+            self._size = file.seek(0, 2)
 
     def close(self) -> None:
         self._file.close()
@@ -35,9 +45,6 @@ class Texts:
         if text is None:
             raise KeyError(key)
         return text % values
-
-    def has(self, key: str) -> bool:
-        return self._text(key) is not None
 
     def _text(self, key: str) -> "str | None":
         wanted = key.encode() + b"\t"
@@ -69,6 +76,12 @@ class Texts:
             if ends or len(part) < _PART_BYTES:
                 return line + (part[:ends] if ends else part)
             line += part
+
+
+def _opened(language: str) -> "BufferedReader":
+    if language not in LANGUAGES:
+        raise ValueError("no texts in language " + repr(language))
+    return open(beside(__file__, language + SUFFIX), "rb")
 
 
 def load(language: str) -> Texts:

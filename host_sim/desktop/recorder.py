@@ -20,6 +20,7 @@ from host_sim.looking import squeezed
 from host_sim.scenario import Step
 
 TITLE = ".title"
+TITLE_LINES = 3  # that a title takes at most, on the smallest display
 TAP_S = 0.7  # a key that is let go within this time was tapped
 STEADY_S = 1.0  # a state that holds for so long stays
 SHORTEST = 4  # characters of a text that tells one screen from another; a word like 'yes' stands on many
@@ -47,15 +48,14 @@ class Reader:
         pairs = [line.split("\t", 1) for line in lines]
         known = [(key, squeezed(texts.get(key))) for key, text in pairs if _OF_VALUES not in text]
         texts.close()
-        self._titles = sorted(
-            ((text, key.removesuffix(TITLE)) for key, text in known if key.endswith(TITLE)), key=lambda pair: -len(pair[0])
-        )
+        self._titles = {text: key.removesuffix(TITLE) for key, text in known if key.endswith(TITLE)}
         self._texts = {key: text for key, text in known if len(text) >= SHORTEST}
 
     def sight(self, lines: Sequence[str], from_top: bool = True) -> Sight:
         """lines: of the display; from_top: they are the beginning of the page."""
         shown = squeezed("".join(lines))
-        page = next((name for text, name in self._titles if shown.startswith(text)), "") if from_top else ""
+        tops = [squeezed("".join(lines[:count])) for count in range(TITLE_LINES, 0, -1)] if from_top else []
+        page = next((self._titles[top] for top in tops if top in self._titles), "")
         return Sight(page=page, texts=frozenset(key for key, text in self._texts.items() if text in shown))
 
     def longest(self, keys: Collection[str]) -> str:

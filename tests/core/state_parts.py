@@ -63,14 +63,24 @@ def all_passed(state):
 APPLYING = [RecoveryStarted()] + [StepDone(step) for step in STEPS_OF_MERCHANT]
 
 
+def onward(state):
+    """One step further, by whoever has to do it."""
+    if state.step == STEP_REVIEW:
+        return after(state, ReviewAnswered(state.application, REVIEW_APPROVED))
+    if state.step == STEP_REGISTRATION:
+        return after(state, Registered())
+    return after(state, StepDone(state.step))
+
+
+def come_to(step, state):
+    """As far as that step, from a suspension on or from a step before."""
+    if not state.step:
+        state = after(state, RecoveryStarted())
+    while state.step != step:
+        state = onward(state)
+    return state
+
+
 def at_step(code, step):
     """A terminal whose merchant has come as far as `step`."""
-    state = after(suspended(code), RecoveryStarted())
-    while state.step != step:
-        if state.step == STEP_REVIEW:
-            state = after(state, ReviewAnswered(state.application, REVIEW_APPROVED))
-        elif state.step == STEP_REGISTRATION:
-            state = after(state, Registered())
-        else:
-            state = after(state, StepDone(state.step))
-    return state
+    return come_to(step, suspended(code))

@@ -44,7 +44,7 @@ from firmware_agent.state.machine import (
 )
 from firmware_agent.state.reasons import ACTOR_POI
 from tests.core.parts import NOW_S
-from tests.core.state_parts import after, all_passed, at_step, due, found, in_service, ordered, suspended
+from tests.core.state_parts import after, all_passed, at_step, come_to, due, found, in_service, onward, ordered, suspended
 
 
 def steps_of(state):
@@ -52,12 +52,7 @@ def steps_of(state):
     state = after(state, RecoveryStarted())
     steps = [state.step]
     while state.step != STEP_LIFT:
-        if state.step == STEP_REVIEW:
-            state = after(state, ReviewAnswered(state.application, REVIEW_APPROVED))
-        elif state.step == STEP_REGISTRATION:
-            state = after(state, Registered())
-        else:
-            state = after(state, StepDone(state.step))
+        state = onward(state)
         steps.append(state.step)
     return steps
 
@@ -145,9 +140,7 @@ def test_an_application_does_not_answer_an_order_that_came_after_it():
             # The answer to what was applied for before the new reason was known decides nothing.
             assert after(state, ReviewAnswered(1, REVIEW_APPROVED)).to_list() == state.to_list()
             if state.mode != OUT_OF_ORDER:
-                again = after(state, RecoveryStarted())
-                while again.step != STEP_REVIEW:
-                    again = after(again, StepDone(again.step))
+                again = come_to(STEP_REVIEW, state)
                 assert again.application == 2
                 assert after(again, ReviewAnswered(1, REVIEW_APPROVED)).step == STEP_REVIEW
 
@@ -181,20 +174,14 @@ def test_a_lift_of_one_of_two_leaves_what_the_other_needs():
         ("account_issue", "operator_error", STEP_LIFT),
         ("violation", "maintenance", STEP_REGISTRATION),  # keys are new after a violation, whatever became of it
     ):
-        state = after(suspended(code, other), RecoveryStarted())
-        while state.step != STEP_REVIEW:
-            state = after(state, StepDone(state.step))
-        state = after(state, Lifted(code))
+        state = after(come_to(STEP_REVIEW, suspended(code, other)), Lifted(code))
         assert state.mode == RECOVERING and state.step == step, (code, other)
         assert [reason.code for reason in state.reasons] == [other]
 
 
 def test_a_step_that_is_no_longer_needed_is_passed_over():
     for step in (STEP_CHECK, STEP_MATERIALS, STEP_APPLICATION, STEP_REVIEW):
-        state = after(suspended("account_issue", "maintenance"), RecoveryStarted())
-        while state.step != step:
-            state = after(state, StepDone(state.step))
-        state = after(state, Lifted("account_issue"))
+        state = after(come_to(step, suspended("account_issue", "maintenance")), Lifted("account_issue"))
         assert state.step == STEP_LIFT and state.mode == RECOVERING
 
 
@@ -267,10 +254,7 @@ def test_only_reasons_that_may_be_appealed_open_a_level():
         assert applied(state, LEVEL_APPEAL).to_list() == state.to_list()
         assert applied(state).application == 2
     # One of several is enough, for as long as it holds.
-    state = after(suspended("account_issue", "violation"), RecoveryStarted())
-    while state.step != STEP_REVIEW:
-        state = after(state, StepDone(state.step))
-    state = answered(state, REVIEW_REJECTED)
+    state = answered(come_to(STEP_REVIEW, suspended("account_issue", "violation")), REVIEW_REJECTED)
     assert levels_open(state) == (LEVEL_APPLICATION, LEVEL_APPEAL)
     assert levels_open(after(state, Lifted("violation"))) == (LEVEL_APPLICATION,)
 

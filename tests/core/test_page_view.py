@@ -6,6 +6,7 @@ from firmware_agent.flows.ui import Ui
 from firmware_agent.screens.font import Font
 from firmware_agent.screens.page import TONES, Page
 from firmware_agent.screens.page_view import MORE_ABOVE, MORE_BELOW, PageView, lay_out
+from firmware_agent.texts import load
 from hal.display import CONTRACT
 from hal.errors import E_ILLEGAL, E_NOHARDWARE, DeviceError
 from tests.core.parts import Time, clock
@@ -352,6 +353,17 @@ def test_a_page_with_a_meaning_of_its_own_for_down_is_not_scrolled_by_it():
     page = Page("p", LONG.title, LONG.lines, [("down", "Next"), ("1", "Go")])
     assert _asked(page, ["down"]) == ("down", bytes(Small(page).display.bits))
     assert _asked(LONG, ["up"], ("up",))[0] == "up"
+
+
+def test_who_holds_the_texts_reads_on_in_the_new_language_when_it_changes():
+    ui = Ui(Counter([]), load("en"), print)
+    held = ui.texts
+    for language, text in (("zh-CN", "\u8425\u4e1a\u4e2d"), ("zh-CN", "\u8425\u4e1a\u4e2d"), ("en", "In service")):
+        ui.speak(language)
+        assert held.language == language and held.get("idle.title") == text == ui.texts.get("idle.title")
+    raises(ValueError, ui.speak, "fr")
+    assert held.language == "en" and held.get("idle.title") == "In service"
+    held.close()
 
 
 class Loose(MemoryDisplay):

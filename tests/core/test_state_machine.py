@@ -47,7 +47,7 @@ from firmware_agent.state.machine import (
 )
 from firmware_agent.state.reasons import ACTOR_HOST, ACTOR_POI, REASON_KINDS, Reason, reason_kind
 from tests.core.parts import NOW_S
-from tests.core.state_parts import after, all_passed, at_step, due, found, in_service, ordered, suspended
+from tests.core.state_parts import after, all_passed, at_step, come_to, due, found, in_service, ordered, suspended
 from tests.core.support import raises
 
 # As in the domain's table: what is reviewed, and after what new keys are due.
@@ -231,10 +231,8 @@ def test_a_refused_application_can_be_made_again_under_a_new_number():
 
 def test_application_numbers_only_grow_from_one_suspension_to_the_next():
     state = at_step("violation", STEP_LIFT)
-    state = after(all_passed(after(state, Lifted("violation"))), ordered("account_issue"), RecoveryStarted())
-    while state.step != STEP_REVIEW:
-        state = after(state, StepDone(state.step))
-    assert state.application == 2
+    state = after(all_passed(after(state, Lifted("violation"))), ordered("account_issue"))
+    assert come_to(STEP_REVIEW, state).application == 2
 
 
 def test_a_recovery_that_was_left_goes_on_where_it_was():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import io
+import struct
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +13,7 @@ from PIL import Image
 
 from host_sim.desktop.hub import MOST_WAITING, Hub
 from host_sim.desktop.server import STATIC
+from host_sim.machine.machine import RTC_FORMAT, RTC_READ
 from host_sim.scenario import EXPECTS, VERBS
 from tests.desktop.sim_desk import Desk, OneTerminal, desk
 
@@ -194,6 +197,20 @@ def test_a_hand_held_has_no_scanner_and_no_printer(a_desk: Desk, verb: str, argu
 def test_a_terminal_that_cannot_be_had_is_said_with_what_can(a_desk: Desk, wanted: dict[str, str], status: int, line: str) -> None:
     answer = a_desk.client.post("/api/terminals", json=wanted)
     assert answer.status_code == status and line in answer.json()["error"]
+
+
+def test_the_clock_of_a_microcontroller_without_a_clock_chip_jumps_too(a_desk: Desk) -> None:
+    small = a_desk.terminal(board="esp32_mpos")
+    bench = a_desk.session.terminals[small.id].terminal.bench  # type: ignore[attr-defined]
+
+    def hours() -> int:
+        year, month, day, _, hour, *_ = struct.unpack(RTC_FORMAT, bench.transact(RTC_READ, 0, 0, b"")[1])
+        return int(datetime.datetime(year, month, day, hour, tzinfo=datetime.UTC).timestamp()) // 3600
+
+    before = hours()
+    small.do("clock", 5 * 3600)
+    assert hours() - before == 5
+    a_desk.client.delete(small.path)
 
 
 # What comes and goes.

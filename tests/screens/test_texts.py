@@ -1,5 +1,7 @@
 """The texts, and the validator that finds each kind of defect in them."""
 
+import re
+
 import pytest
 
 from firmware_agent.flows.recovery.application_flow import MAX_WORDS, MOST_SENTENCES, STATEMENTS
@@ -239,10 +241,14 @@ def test_a_language_that_does_not_exist_is_refused():
 def test_each_text_is_found_where_it_lies_and_nothing_else(language):
     texts = load(language)
     for key, text in check_texts.TABLES[language].items():
-        assert texts.has(key) and ("%" in text or texts.get(key) == text)
-        assert not texts.has(key[:-1] + "~") and not texts.has(key + "\t")
-    for key in ("", " ", "a", "~", "zzz", next(iter(check_texts.TABLES[language]))[:-1]):
-        assert not texts.has(key)
+        values = dict.fromkeys(re.findall(r"%\((\w+)\)", text), 7)
+        assert texts.get(key, **values) == text % values
+        for other in (key[:-1] + "~", key + "\t"):
+            with pytest.raises(KeyError, match=re.escape(repr(other))):
+                texts.get(other)
+    for other in ("", " ", "a", "~", "zzz", next(iter(check_texts.TABLES[language]))[:-1]):
+        with pytest.raises(KeyError, match=re.escape(repr(other))):
+            texts.get(other)
     texts.close()
 
 

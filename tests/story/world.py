@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from firmware_agent.links.link import Message
+from host_sim.platform import Time
 from host_sim.world import Shop, open_shop
 
 LOOK_S = 0.02
@@ -16,10 +17,11 @@ LIMIT_S = 90.0  # a machine that is busy takes its time
 
 
 @contextlib.asynccontextmanager
-async def world(runtime: str, broker: str = "embedded", language: str = "en") -> AsyncIterator[Shop]:
-    """A provisioned terminal that is still off, its broker and its acquirer."""
+async def world(runtime: str, broker: str = "embedded", language: str = "en", time: Time | None = None) -> AsyncIterator[Shop]:
+    """A provisioned terminal that is still off, its broker and its acquirer. time: see host_sim.world.Backend."""
+    board = "esp32s3_counter"
     with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
-        async with open_shop(Path(folder), board="esp32s3_counter", runtime=runtime, language=language, broker=broker, tell=print) as shop:
+        async with open_shop(Path(folder), board=board, runtime=runtime, language=language, broker=broker, tell=print, time=time) as shop:
             yield shop
 
 

@@ -1,0 +1,98 @@
+"""Takes the pictures of the desktop simulator that the READMEs show, in a real browser and of a real recovery: docs/images/simulator-*.png.
+
+python tools/screenshots.py
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from PIL import Image  # noqa: E402
+from playwright.sync_api import Browser, expect, sync_playwright  # noqa: E402
+
+from firmware_agent.texts import LANGUAGES  # noqa: E402
+from tests.browser.desk import WAIT_MS, Desk, Simulator, Terminal, chromium  # noqa: E402
+
+FOLDER = ROOT / "docs" / "images"
+MOST_BYTES = 250_000
+COLOURS = 256
+
+
+def main() -> None:
+    expect.set_options(timeout=WAIT_MS)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright, chromium(playwright) as browser:
+        simulator = Simulator(Path(folder) / "errors")
+        simulator.start()
+        for language in LANGUAGES:
+            _take(browser, simulator, language)
+        simulator.stop()
+
+
+def _take(browser: Browser, simulator: Simulator, language: str) -> None:
+    """The console in the light, in both languages; the inspector in the dark, in English."""
+    desk = Desk(browser, simulator, language)
+    desk.clear()
+    expect(desk.page.locator(".shelf")).to_be_visible()
+    terminal = desk.add(language=language)
+    terminal.switch_on()
+    terminal.suspend()
+    _apply_on_paper(terminal)
+    desk.at("tab-faults").click()
+    desk.at("fault-printer-near_end").click()
+    expect(terminal.at("wrong")).to_be_visible()
+    desk.at("tab-acquirer").click()
+    _save(desk, f"simulator-{language}")
+    if language == "en":
+        desk.at("theme").select_option("dark")
+        desk.at("tab-messages").click()
+        desk.at("messages").locator("tbody tr", has_text="order").get_by_role("button").first.click()
+        expect(desk.at("inspector")).to_be_visible()
+        desk.at("alter-send").click()
+        expect(desk.at("altered")).to_be_visible()
+        desk.at("inspector").scroll_into_view_if_needed()
+        _save(desk, "simulator-dark")
+    assert desk.complaints == [], desk.complaints
+    desk.clear()
+    desk.context.close()
+
+
+def _apply_on_paper(terminal: Terminal) -> None:
+    """The application is at the acquirer, and printed."""
+    terminal.prepare()
+    terminal.press("1", "2", "3", "4", "7", "9", "enter")
+    terminal.shows("recovery.application.title")
+    terminal.press("1")
+    terminal.shows("statement.title")
+    terminal.press("1", "enter")
+    terminal.shows("recovery.application.title")
+    terminal.press("1")
+    terminal.shows("confirm_form.title")
+    terminal.press("1")
+    terminal.shows("recovery.review.title")
+    expect(terminal.near("applications")).to_be_visible()
+    terminal.press("2")
+    expect(terminal.at("slip")).to_be_visible()
+    terminal.shows("recovery.review.title")
+
+
+def _save(desk: Desk, name: str) -> None:
+    """Small: with as many colours as a palette has."""
+    desk.page.mouse.move(0, 0)
+    picture = Image.open(io.BytesIO(desk.page.screenshot(animations="disabled"))).convert("RGB")
+    path = FOLDER / f"{name}.png"
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    picture.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise SystemExit(f"{path} has {size} bytes; a README's picture has {MOST_BYTES} at most")
+    print(f"{path.relative_to(ROOT)} {picture.width}x{picture.height} {size} bytes")
+
+
+if __name__ == "__main__":
+    main()
