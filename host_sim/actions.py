@@ -249,6 +249,14 @@ class Actions:
             private_key, _ = await element.transport_key()
         return BadgeCard(badge, private_key)
 
+    async def do_pay(self, card: str) -> None:
+        """At the payment application beside the agent, which the agent has no part in."""
+        try:
+            code = await self._shop.payments.pay(int(card), self._shop.terminal.data)
+        except (OSError, EOFError) as error:
+            raise StepFailed(f"the payment host does not answer: {error}") from error
+        self._shop.tell("person", f"pays with card {card}: {code}")
+
     async def do_remove_card(self, _: str) -> None:
         self._chip("card_reader").remove_card()
 

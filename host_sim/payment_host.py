@@ -73,9 +73,9 @@ class PaymentHost(Breakable):
         "late": Fault("it answers when nobody waits any more", "payment_silent"),
         "garbage": Fault("what it answers is no message", "payment_garbled"),
         "drops_sales": Fault("it books a sale and drops the connection; reversals it does not answer", "payment_silent"),
-        "merchant_unknown": Fault("it refuses sign-ins with 03: merchant not registered", "payment_refused"),
-        "terminal_unknown": Fault("it refuses sign-ins with 97: terminal not registered", "payment_refused"),
-        "terminal_not_allowed": Fault("it refuses sign-ins with 58: not allowed to this terminal", "payment_refused"),
+        "merchant_unknown": Fault("it refuses sign-ins and payments with 03: merchant not registered", "payment_refused"),
+        "terminal_unknown": Fault("it refuses sign-ins and payments with 97: terminal not registered", "payment_refused"),
+        "terminal_not_allowed": Fault("it refuses sign-ins and payments with 58: not allowed to this terminal", "payment_refused"),
         "contract_ended": Fault("it refuses sign-ins with sub-code A258: terminal cancelled", "payment_refused"),
         "merchant_blacklisted": Fault("it refuses sign-ins with sub-code A658: merchant on the black list", "payment_refused"),
         "terminal_blacklisted": Fault("it refuses sign-ins with sub-code A758: terminal on the black list", "payment_refused"),
@@ -100,6 +100,7 @@ class PaymentHost(Breakable):
         "terminal_blacklisted": ("58", "A758"),
         "out_of_step": ("77", ""),
     }
+    _OF_PAYMENT: ClassVar[tuple[str, ...]] = ("merchant_unknown", "terminal_unknown", "terminal_not_allowed")
     _OF_ALL: ClassVar[dict[str, str]] = {"busy": "96", "day_end": "90", "network_down": "91"}
 
     def __init__(self, tell: Callable[[str], None] = lambda line: None) -> None:
@@ -219,6 +220,9 @@ class PaymentHost(Breakable):
             return (*self._sign_in(asked), False)
         if mti == "0820":
             return APPROVED, "", False
+        for name in self._OF_PAYMENT:
+            if mti == "0200" and self.has(name):
+                return (*self._OF_SIGN_IN[name], False)
         if mti == "0200" and terminal not in self._signed_in:
             return (*NOT_SIGNED_IN, False)
         if mti == "0200":

@@ -72,7 +72,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     try:
         found = kinds(**asked)
     except WorldFailure as error:
-        pytest.fail(f"{metafunc.definition.nodeid}: {error}", pytrace=False)
+        raise pytest.fail.Exception(f"{metafunc.definition.nodeid}: {error}", pytrace=False) from None
     metafunc.parametrize(WORLD, found, ids=str, indirect=True)
 
 
@@ -83,7 +83,7 @@ def reinstate_world(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
 
     kind: Kind = request.param
     pictures: Path = request.config.getoption("--reinstate-screens") or tmp_path_factory.getbasetemp() / "reinstate"
-    world = request.node.stash[_WORLD] = World(kind, request.config.getoption("--reinstate-broker"), pictures)
+    world = request.node.stash[_WORLD] = World(kind, request.config.getoption("--reinstate-broker"), pictures.absolute())
     with world:
         yield world
         if not request.node.stash.get(_HAS_FAILED, False):

@@ -84,6 +84,7 @@ VERBS: dict[str, None | Argument | dict[str, Argument]] = {
     "type": TEXT,
     "card": Argument(CARDS),
     "remove_card": None,
+    "pay": Argument(number=True),
     "carry_out": Argument(WORK),
     "code": TEXT,
     "tear_off": None,

@@ -35,11 +35,12 @@ class DesktopTerminal:
 
     facts: of the board; chips: the models by the kind of the device, each with its own back face; buses: the wires by the board's names;
     breakable: all that can be broken, by the name of the device or the component; lines: what the agent said so far; device: the folder of
-    its program.
+    its program; data: of its storage.
     """
 
     RUNTIMES: tuple[str, ...] = ()  # that this kind of terminal runs
     HAS_SIMULATED_TIME = False  # whether this kind can be in any time but the machine's own
+    data: Path
 
     def __init__(self, board: str, runtime: str, folder: Path, log: Callable[[str], None], time: Time | None = None) -> None:
         self.check_runtime(board, runtime)
@@ -182,9 +183,7 @@ def has_simulated_time(board: str) -> bool:
     return _kind_of(board).HAS_SIMULATED_TIME
 
 
-def desktop_terminal(
-    board: str, runtime: str, folder: Path, log: Callable[[str], None], time: Time | None = None
-) -> DesktopTerminal:
+def desktop_terminal(board: str, runtime: str, folder: Path, log: Callable[[str], None], time: Time | None = None) -> DesktopTerminal:
     """A terminal of that board: arguments as of DesktopTerminal. Raises TerminalFailure for a runtime that the board does not have."""
     return _kind_of(board)(board, runtime, folder, log, time)
 

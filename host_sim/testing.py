@@ -140,7 +140,7 @@ class World:
         if future.done():
             return
         if not self._life.done():
-            raise WorldFailure(f"the world of {self.kind} {otherwise} for {limit_s:.0f} s")
+            raise WorldFailure(f"the world of {self.kind} {otherwise} for {limit_s:g} s")
         self._life.result()
         raise WorldFailure(f"the world of {self.kind} has ended")
 
@@ -252,7 +252,8 @@ class Terminal:
 
     def check(self) -> None:
         """Raises TerminalFailure if its program has ended by itself, as by an error that no fault was to cause."""
-        self.ask(lambda shop: shop.check())
+        __tracebackhide__ = True
+        self._settle(self._check())
 
     def _carry_out(self, step: Step, where: str = "") -> None:
         __tracebackhide__ = True
@@ -265,6 +266,9 @@ class Terminal:
             self._world.call(work)
         except (StepFailed, TerminalFailure) as error:
             raise type(error)(f"{what}{error}") from None
+
+    async def _check(self) -> None:
+        self._world.shop.check()
 
     async def _until(self, holds: Callable[[Shop], bool], what: str, limit_s: float) -> None:
         shop = self._world.shop
@@ -279,8 +283,8 @@ class Terminal:
 @dataclass(frozen=True)
 class Mandate:
     """What a back end needs to speak as the acquirer. acquirer, terminal: their names in the topics; sequence: of the last message to the
-    terminal; signing_key: the acquirer's, whose messages the terminal obeys; the other files are for TLS, all of them PEM; terminal_key: its
-    public key, 64 bytes x || y.
+    terminal; signing_key: the acquirer's, whose messages the terminal obeys; the other files are for TLS, all of them PEM; terminal_key:
+    its public key, 64 bytes x || y.
     """
 
     acquirer: str

@@ -15,6 +15,7 @@ from host_sim.acquirer.equipment import software_element, started_clock
 from host_sim.acquirer.sealing import SealingKey
 from host_sim.brokers import EmbeddedBroker, MosquittoBroker
 from host_sim.microcontroller import Microcontroller, link_class
+from host_sim.payment_application import PaymentApplication
 from host_sim.payment_host import HOST as PAYMENT_ADDRESS
 from host_sim.payment_host import MERCHANT, PaymentHost
 from host_sim.payment_host import NAME as PAYMENT_NAME
@@ -138,6 +139,7 @@ class Shop:
             self.payment_host = PaymentHost(lambda line: self.tell("payment", line))
             await self.payment_host.start()
             self._begun.push_async_callback(self.payment_host.stop)
+            self.payments = PaymentApplication(self.payment_host)
             self.backend.places[self.name] = Place(BROKER_HOST, uplink.port, BROKER_NAME, self._settings_for_all())
             self.terminal = self.devices[FIRST] = await self._new_device(FIRST)
             await self._provision(self.terminal)

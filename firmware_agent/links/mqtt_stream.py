@@ -221,7 +221,8 @@ class MqttStreamLink:
                 await self._clock.wait_for(self._ended.wait(), GOODBYE_MS)
             except OSError:
                 pass  # it could not be sent, or the broker is slow
-        self._close(gone)
+            finally:  # also when whoever waits here is cancelled: a broker that believes in an old connection serves that one
+                self._close(gone)
 
     # One connection: opened by _open, ended by _close, whoever finds the reason first.
 

@@ -3,6 +3,9 @@
 It signs in, asks for an echo, and makes test sales: it has no keys for PINs and MACs, so the working keys in the answer to a sign-in are
 passed over, and it takes no cards. Its sales carry no card and the header's terminal status 1 (test), so they cannot be booked as
 anybody's; each is reversed whatever its answer was, and until the host confirms that it stands in the journal.
+
+What takes real payments is another program on the terminal. What the host answers it, it tells by lines in a file that only it writes
+(docs/payment.md).
 """
 
 import asyncio
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     Fields = dict[int, "str | bytes"]
 
+HEARD = "payment.heard"  # file on the storage; a line of it: what was asked, code, sub-code or -, requirement, card (hal.payment.Answer)
 TEST_AMOUNT = 1  # in minor units
 CURRENCY = "156"  # yuan (ISO 4217)
 FIRST_BATCH = "000001"  # until the host names one
@@ -36,6 +40,7 @@ _SIGN_IN_CODE, _ECHO_CODE, _NO_CODE = "003", "301", "000"  # 003: working keys o
 _NO_ANSWER_REASON = "98"  # why a reversal is sent, in its field 39
 _RESOLVE_MS = 5000
 _DAY_MS = 24 * 60 * 60 * 1000
+_HEARD_BYTES = 512  # of the file are read at a time
 _NOT_CONNECTED = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ECONNABORTED)
 _SALE_FIELDS: "Fields" = {3: "000000", 4: "%012d" % TEST_AMOUNT, 22: "000", 25: "00", 49: CURRENCY}
 
@@ -62,6 +67,7 @@ class Iso8583Payment(Device):
         self._lock = asyncio.Lock()  # one exchange after the other
         self._totals: tuple[int, Totals] | None = None  # when they were told, and what
         self._sent = False  # something of the exchange under way may have reached the host
+        self._heard_to = -1  # place in the file up to which it is known; -1: nobody has looked yet
 
     # The contract.
 
@@ -133,8 +139,29 @@ class Iso8583Payment(Device):
         return self._totals[1]
 
     def heard(self) -> "list[Answer]":
-        """This application does nothing that it was not asked for."""
-        return []
+        """From the first call on: what was told before is not known to be still true."""
+        begins = self._heard_to
+        try:
+            size = self._storage.size(HEARD)
+        except DeviceError as error:
+            if error.code != E_NOEXIST:
+                return []  # later; a storage that does not answer is the self-test's to find
+            size = 0
+        if begins < 0 or size == begins:
+            self._heard_to = size
+            return []
+        if size < begins:
+            self._heard_to = begins = 0  # it was begun anew
+        try:
+            told = self._storage.read(HEARD, begins, _HEARD_BYTES)
+        except DeviceError:
+            return []
+        whole = told.rfind(b"\n") + 1
+        if not whole and len(told) == _HEARD_BYTES:
+            whole = len(told)  # no line is that long
+        self._heard_to = begins + whole
+        answers = [_told(line) for line in told[:whole].split(b"\n")]
+        return [answer for answer in answers if answer is not None]
 
     # Life cycle.
 
@@ -247,6 +274,15 @@ class Iso8583Payment(Device):
 def _answer(asked: str, message: Message) -> Answer:
     """Field 44, where the host sends it, begins with the acquirer's own code of four characters."""
     return Answer(asked, message.text(39), message.text(44)[:4].strip(), message.requirement)
+
+
+def _told(line: bytes) -> "Answer | None":
+    """Of a line in the file HEARD; None for one that says nothing."""
+    try:
+        asked, code, sub_code, requirement, card = str(line, "ascii").split()
+        return Answer(asked, code, "" if sub_code == "-" else sub_code, int(requirement), int(card)) if asked in (SIGN_IN, SALE) else None
+    except ValueError:  # UnicodeError is one, too
+        return None
 
 
 def _totals(told: str) -> Totals:

@@ -36,6 +36,7 @@ class KeyMatrixChip(PinChip):
         self._contacts = {
             key: _Contact(row, column) for row, names in zip(rows, keys, strict=True) for column, key in zip(columns, names, strict=True)
         }
+        self._pressed: dict[str, _Contact] = {}
         faults = {
             "worn_contacts": Fault("contacts bounce for so long that one press counts more than once", "bounce"),
             "ghosting": Fault("the diodes are missing: three keys can show a fourth", "ghosting"),
@@ -92,6 +93,10 @@ class KeyMatrixChip(PinChip):
         contact = self._contacts[key]
         if contact.pressed != down:
             contact.pressed = down
+            if down:
+                self._pressed[key] = contact
+            else:
+                del self._pressed[key]
             contact.moved_ms = self.now_ms()
             contact.looks = 0
 
@@ -119,7 +124,9 @@ class KeyMatrixChip(PinChip):
 
     def _is_low(self, pin: int) -> bool:
         """Whether a line is pulled low: by itself, or through closed contacts. A diode lets current flow from a row to a column only."""
-        closed = [contact for key, contact in self._contacts.items() if self._is_closed(key, contact)]
+        closed = list(self._pressed.values())
+        if self._faults:  # else each contact is what the finger makes it: asking all of them is most of what a scan costs
+            closed = [contact for key, contact in self._contacts.items() if self._is_closed(key, contact)]
         lines = {pin}  # what pulls at this one
         while True:
             reached = {contact.column for contact in closed if contact.row in lines}

@@ -97,6 +97,7 @@ class LiveTerminal:
                 await self._do(step)
 
     async def _do(self, step: Step) -> None:
+        begun = time.monotonic()
         sight = await self._sight(draws=step.verb != "let_go")
         await self.actions.do(step)
         if step.verb == "card":
@@ -111,7 +112,7 @@ class LiveTerminal:
         elif step.verb in ("fault", "device"):
             self._frame += 1  # what is broken shows at once, whether anything is drawn or not
             self._tell_display()
-        self._recorder.did(step.verb, step.argument, sight)
+        self._recorder.did(step.verb, step.argument, sight, begun)
 
     async def _sight(self, draws: bool = True) -> Sight | None:
         """What a person sees who is about to act; None while it is off. draws: what is being drawn is waited for."""

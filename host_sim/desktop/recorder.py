@@ -81,10 +81,10 @@ class Recorder:
         """How many were recorded."""
         return self._actions
 
-    def did(self, verb: str, argument: str | dict[str, str], sight: Sight | None) -> None:
-        """An action was carried out. sight: what was seen just before, None: the terminal was off."""
+    def did(self, verb: str, argument: str | dict[str, str], sight: Sight | None, begun: float = 0.0) -> None:
+        """An action was carried out. sight: what was seen just before, None: the terminal was off; begun: when (time.monotonic), 0: now."""
         held, self._held = self._held, None
-        if verb == "let_go" and held is not None and held[0] == argument and time.monotonic() - held[1] < TAP_S:
+        if verb == "let_go" and held is not None and held[0] == argument and (begun or time.monotonic()) - held[1] < TAP_S:
             self._steps[-1] = Step("press", argument, 0)
             return
         if sight is not None:

@@ -63,6 +63,7 @@ class LinuxMachine(DesktopTerminal):
     def __init__(self, board: str, runtime: str, folder: Path, log: Callable[[str], None], time: Time | None = None) -> None:
         super().__init__(board, runtime, folder, log, time)
         self.disk = Disk(folder / "disk")
+        self.data = self.disk.state
         self.names = Names(folder / "names")
         parts = {kind: part["part"] for kind, part in self.facts["parts"].items()}
         self.chips = {kind: self._model(kind, part) for kind, part in parts.items() if (kind, part) in MODELS}

@@ -54,7 +54,7 @@ def test_an_order_is_sent_and_followed_with_the_keyboard_alone(desk: Desk) -> No
     desk.page.keyboard.press("1")
     expect(terminal.at("screen")).to_contain_text(re.compile("1 √"))
     desk.page.keyboard.press("Enter")
-    terminal.shows("recovery.application.title")
+    terminal.shows("materials.title")
     desk.page.keyboard.press("Escape")
     terminal.shows("recovery.materials.title")
 
@@ -71,12 +71,13 @@ def test_tabs_of_the_panel_are_one_stop_with_arrows_between_them(desk: Desk) -> 
 def test_a_key_that_is_kept_down_is_held(desk: Desk) -> None:
     terminal = desk.add()
     terminal.switch_on()
-    desk.page.get_by_test_id(f"body-{terminal.id}").focus()
-    desk.at("tab-record").click()
-    desk.page.get_by_test_id(f"body-{terminal.id}").focus()
-    steps = desk.at("recorded").inner_text()
-    desk.page.keyboard.down("5")
-    expect(desk.at("recorded")).not_to_have_text(steps)  # `hold` was carried out, and the key is down still
-    held = desk.at("recorded").inner_text()
-    desk.page.keyboard.up("5")
-    expect(desk.at("recorded")).not_to_have_text(held)
+    key = desk.at(f"key-{terminal.id}-5")
+    _tab_to(desk, f"body-{terminal.id}")
+    with desk.page.expect_request("**/steps") as held:
+        desk.page.keyboard.down("5")
+    assert held.value.post_data_json["verb"] == "hold"
+    expect(key).to_have_class(re.compile("down"))
+    with desk.page.expect_request("**/steps") as let_go:
+        desk.page.keyboard.up("5")
+    assert let_go.value.post_data_json["verb"] == "let_go"
+    expect(key).not_to_have_class(re.compile("down"))

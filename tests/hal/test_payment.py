@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import iso8583
@@ -12,11 +13,14 @@ import pytest
 
 from hal.contract import Contract
 from hal.device import HEALTH_NOT_RUN, HEALTH_SUCCESS
+from hal.drivers.file_storage import FileStorage
 from hal.drivers.iso8583 import Message, decode, encode
-from hal.drivers.iso8583_payment import Iso8583Payment
+from hal.drivers.iso8583_payment import HEARD, Iso8583Payment
 from hal.drivers.system_clock import SystemClock
 from hal.errors import CH_EXTERNAL, CH_INTERNAL, E_ILLEGAL, E_NOEXIST, DeviceError
 from hal.payment import CONTRACT
+from host_sim.chips.flash import Flash as FlashOnChip
+from host_sim.payment_application import PaymentApplication
 from host_sim.payment_host import BATCH, HOST, MERCHANT, SPEC, TERMINAL, PaymentHost
 from host_sim.platform import RealTime
 from tests.core.parts import Flash, PowerCut
@@ -30,7 +34,7 @@ class NoRtc:
         return (2026, 11, 22, 6, 0, 0, 0, 0)
 
 
-async def application(host: PaymentHost, flash: Flash, port: int = 0) -> Iso8583Payment:
+async def application(host: PaymentHost, flash: Flash | FileStorage, port: int = 0) -> Iso8583Payment:
     real_time = RealTime()
     clock = SystemClock(real_time, NoRtc(), real_time.sleep_ms)
     payment = Iso8583Payment(clock, flash)  # type: ignore[arg-type]  # in memory
@@ -239,6 +243,81 @@ def test_two_that_ask_at_once_are_answered_one_after_the_other() -> None:
     async def program(host: PaymentHost, payment: Iso8583Payment, flash: Flash) -> None:
         answers = await asyncio.gather(payment.sign_in(WAIT_MS), payment.echo(WAIT_MS), payment.echo(WAIT_MS))
         assert [str(answer) for answer in answers] == ["0810 00", "0830 00", "0830 00"]
+
+    run(program)
+
+
+def told(payment: Iso8583Payment) -> list[tuple[str, str, str, int, int]]:
+    return [(answer.asked, answer.code, answer.sub_code, answer.requirement, answer.card) for answer in payment.heard()]
+
+
+def test_what_the_host_answers_the_application_beside_it_is_heard_once_and_card_by_card(tmp_path: Path) -> None:
+    """By what the application writes, which is handed over in pieces, as a storage may give it."""
+
+    async def program(host: PaymentHost, payment: Iso8583Payment, flash: Flash) -> None:
+        beside = PaymentApplication(host)
+        assert payment.heard() == []
+        await payment.sign_in(WAIT_MS)
+        assert await beside.pay(1, tmp_path) == "00" and len(host.sales) == 1 and "2" in host.sales[0].card_fields
+        host.fault("merchant_unknown")
+        for card in (1, 2, 2):
+            assert await beside.pay(card, tmp_path) == "03"
+        written = (tmp_path / HEARD).read_bytes()
+        heard = []
+        for begins in range(0, len(written), 7):
+            flash.append(HEARD, written[begins : begins + 7])
+            heard += told(payment)
+        assert [answer[:4] for answer in heard] == [("0200", code, "", 0) for code in ("00", "03", "03", "03")]
+        cards = [answer[4] for answer in heard]
+        assert cards[0] == cards[1] != cards[2] == cards[3] and 0 not in cards
+        assert b"999999" not in written  # no number of a card
+        assert payment.heard() == []
+
+    run(program)
+
+
+def test_what_was_told_before_the_start_is_past_and_a_file_begun_anew_is_read_from_its_beginning() -> None:
+    async def program(host: PaymentHost, payment: Iso8583Payment, flash: Flash) -> None:
+        flash.append(HEARD, b"0200 03 - 0 1\n" * 3)
+        assert payment.heard() == []
+        flash.append(HEARD, b"0800 03 A258 2 0\n")
+        assert told(payment) == [("0800", "03", "A258", 2, 0)]
+        flash.remove(HEARD)
+        flash.append(HEARD, b"0200 58 - 0 9\n")
+        assert told(payment) == [("0200", "58", "", 0, 9)]
+        flash.remove(HEARD)
+        assert payment.heard() == []
+        flash.append(HEARD, b"0200 97 - 0 4\n")
+        assert told(payment) == [("0200", "97", "", 0, 4)]
+
+    run(program)
+
+
+def test_a_line_that_says_nothing_and_one_without_an_end_stop_nobody() -> None:
+    async def program(host: PaymentHost, payment: Iso8583Payment, flash: Flash) -> None:
+        assert payment.heard() == []
+        for line in (b"", b"0200 03", b"0200 03 - 0 x", b"0400 00 - 0 1", b"\xff\xfe - 0 1 1", b"9" * 2000):
+            flash.append(HEARD, line + b"\n")
+        flash.append(HEARD, b"0200 03 - 0 5\n")
+        heard = []
+        for _ in range(8):
+            heard += told(payment)
+        assert heard == [("0200", "03", "", 0, 5)]
+
+    run(program)
+
+
+def test_a_storage_that_does_not_answer_delays_what_is_heard() -> None:
+    async def program(host: PaymentHost, _: Iso8583Payment, __: Flash) -> None:
+        chip = FlashOnChip()
+        payment = await application(host, FileStorage(chip))
+        chip.append(HEARD, b"0200 03 - 0 4\n")
+        assert payment.heard() == []
+        chip.append(HEARD, b"0200 03 - 0 5\n")
+        chip.fault("dead")
+        assert payment.heard() == []
+        chip.fault("dead", on=False)
+        assert told(payment) == [("0200", "03", "", 0, 5)]
 
     run(program)
 

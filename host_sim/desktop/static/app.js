@@ -34,6 +34,7 @@ class App {
     copied: "",
     byte: 0,
     byteSet: 0,
+    lit: undefined,
     screen: new Map(),
     slip: new Map(),
     card: new Map(),

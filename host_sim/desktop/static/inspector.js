@@ -121,7 +121,8 @@ function detail(app, terminal, number) {
   if (!message) return h("section", { class: "card inspector", key: `message ${number}` }, heading, app.problem(terminal.id, "message"));
   const byte = Math.min(app.ui.byte, message.hex.length / 2 - 1);
   const altered = app.ui.altered.get(`${terminal.id} ${number}`);
-  const light = (event) => highlight(event.currentTarget, event.target.closest("[data-part]")?.dataset.part);
+  const light = (event) => highlight(app, event.currentTarget, event.target.closest("[data-part]")?.dataset.part);
+  const lit = (at) => (app.ui.lit === String(at) ? " lit" : "");
   return h(
     "section",
     {
@@ -130,7 +131,7 @@ function detail(app, terminal, number) {
       "aria-labelledby": "message-title",
       "data-testid": "inspector",
       onmouseover: light,
-      onmouseout: (event) => highlight(event.currentTarget, document.activeElement?.closest?.("[data-part]")?.dataset.part),
+      onmouseout: (event) => highlight(app, event.currentTarget, document.activeElement?.closest?.("[data-part]")?.dataset.part),
     },
     heading,
     h(
@@ -206,7 +207,7 @@ function detail(app, terminal, number) {
       message.parts.map((part, at) =>
         h(
           "span",
-          { "data-part": at, class: `part tone-${at % 6}` },
+          { "data-part": at, class: `part tone-${at % 6}${lit(at)}` },
           Array.from({ length: part.length }, (_, offset) =>
             h(
               "span",
@@ -230,10 +231,10 @@ function detail(app, terminal, number) {
               type: "button",
               "data-part": at,
               "data-testid": `part-${at}`,
-              class: "part-row",
+              class: `part-row${lit(at)}`,
               style: { "--depth": part.depth },
               tabindex: at === 0 ? "0" : "-1",
-              onfocus: (event) => highlight(event.currentTarget.closest(".inspector"), String(at)),
+              onfocus: (event) => highlight(app, event.currentTarget.closest(".inspector"), String(at)),
               onclick: () => app.chooseByte(part.at),
             },
             h("span", { class: `swatch tone-${at % 6}`, "aria-hidden": "true" }),
@@ -265,7 +266,9 @@ function text(receipt) {
   return [receipt.result, receipt.refusal].filter(Boolean).join(": ");
 }
 
-function highlight(root, part) {
+/** At once, without drawing; whatever draws later finds it in `ui`. */
+function highlight(app, root, part) {
+  app.ui.lit = part;
   for (const lit of root.querySelectorAll(".lit")) if (lit.dataset.part !== part) lit.classList.remove("lit");
   if (part === undefined) return;
   for (const node of root.querySelectorAll(`[data-part="${part}"]`)) node.classList.add("lit");
