@@ -272,7 +272,7 @@ class Actions:
             else:
                 await self._onlooker.until_mode(COMMISSIONING)
                 while self._shop.account.state["mode"] == COMMISSIONING:
-                    await self._onlooker.until_shown("test.title")
+                    await self._onlooker.until_page("test")
                     await self._one_function_test()
         finally:
             self._shop.listeners.remove(helper.heard)

@@ -36,13 +36,12 @@ class Expectations:
         await expectation(step.argument)
 
     async def expect_page(self, name: str) -> None:
-        await self._see(name, name + ".title", reads_on=False)
+        self._seen(name, await self._onlooker.until_page(name))
 
     async def expect_text(self, key: str) -> None:
-        await self._see(key, key, reads_on=True)
+        self._seen(key, await self._onlooker.until_text(key))
 
-    async def _see(self, name: str, key: str, reads_on: bool) -> None:
-        screen = await self._onlooker.until_shown(key, reads_on)
+    def _seen(self, name: str, screen: list[str]) -> None:
         self.screens.append((name, screen))
         self._shop.tell("display", " | ".join(screen[:3]))
         if self._pictures is not None:

@@ -16,6 +16,7 @@ STEP_TIMEOUT_S = 60.0  # longer than any single wait of the agent's: a card is a
 LOOK_S = 0.02
 SCROLL_S = 2.0  # in which a page that is asked has moved
 STILL_S = 0.08  # longer than drawing one row takes
+TITLE_ROWS = (1, 2, 3)  # that a title may take
 PICTURE = "(a picture)"
 
 
@@ -53,20 +54,29 @@ class Onlooker:
         except KeyError as error:
             raise StepFailed(f"no text {key!r}, or one that needs values ({error})") from error
 
-    async def until_shown(self, key: str, reads_on: bool = False) -> list[str]:
-        """The display shows the text; gives its lines. Of a page longer than the display a person looks at the top, and with `reads_on`
-        goes on if that may help. Raises StepFailed.
-        """
-        wanted = self.text(key)
+    async def until_page(self, name: str) -> list[str]:
+        """The page of that name is on the display: its title stands at the top. Gives its lines. Raises StepFailed."""
+        wanted = squeezed(self.text(name + ".title"))
+        return await self._until_shown(
+            name + ".title", lambda lines: wanted in [squeezed("".join(lines[:rows])) for rows in TITLE_ROWS], False
+        )
+
+    async def until_text(self, key: str) -> list[str]:
+        """The text is on the display; gives its lines. A page longer than the display is read on. Raises StepFailed."""
+        wanted = squeezed(self.text(key))
+        return await self._until_shown(key, lambda lines: wanted in squeezed("".join(lines)), True)
+
+    async def _until_shown(self, key: str, shows: Callable[[list[str]], bool], reads_on: bool) -> list[str]:
+        """Of a page longer than the display a person looks at the top, and with `reads_on` goes on if that may help."""
         lines: list[str] = []
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STEP_TIMEOUT_S):
-                while squeezed(wanted) not in squeezed("".join(lines)):
+                while not shows(lines):
                     self._shop.check()
                     await asyncio.sleep(LOOK_S)
-                    lines = await self._read(wanted, reads_on)
-        if squeezed(wanted) not in squeezed("".join(lines)):
-            raise StepFailed(f"the display does not show {wanted!r} but {lines}")
+                    lines = await self._read(shows, reads_on)
+        if not shows(lines):
+            raise StepFailed(f"the display does not show {self.text(key)!r} but {lines}")
         await self.until_drawn()
         return lines if any(self._more()) else self._shop.terminal.screen()
 
@@ -91,12 +101,12 @@ class Onlooker:
     def _display(self) -> Any:
         return self._shop.terminal.chips["display"]
 
-    async def _read(self, wanted: str, reads_on: bool) -> list[str]:
-        """The lines of a page from its top; `reads_on`: until the text is among them, or the page ends."""
+    async def _read(self, shows: Callable[[list[str]], bool], reads_on: bool) -> list[str]:
+        """The lines of a page from its top; `reads_on`: until they show it, or the page ends."""
         while self._more()[0] and await self._scrolled("up"):
             pass
         windows = [self._shop.terminal.screen()]
-        while reads_on and squeezed(wanted) not in squeezed("".join(joined(windows))):
+        while reads_on and not shows(joined(windows)):
             if not self._more()[1] or not await self._scrolled("down"):
                 break
             windows.append(self._shop.terminal.screen())

@@ -26,6 +26,7 @@ from firmware_agent.messages.cbor import encode
 from firmware_agent.messages.cose import key_id, parse, sign
 from firmware_agent.messages.schema import KINDS, UP, Claims, kind_named, topic
 from firmware_agent.records.timeline import MOMENTS, ROLES
+from firmware_agent.selftest.report import from_list
 from firmware_agent.state.machine import LEVEL_APPEAL, LEVEL_SUPERIOR, REVIEW_APPROVED
 from firmware_agent.state.reasons import REASON_KINDS
 from hal.drivers.software_key import SoftwareKey
@@ -556,13 +557,21 @@ def event_names(kind: str, body: dict[str, Any]) -> list[str]:
     return [name for name, _ in told_events(kind, body)]
 
 
+def _outcome(values: object) -> str:
+    """One result of a report, as far as it is one."""
+    try:
+        result = from_list(values)
+    except ValueError:
+        return str(values)
+    return f"{result.phase} {result.outcome}"
+
+
 def summary(name: str, body: dict[str, Any]) -> str:
     """A message in one line. name: its kind."""
     if name == "state":
         return f"state {body['mode']} {body['status']} {body['link']}"
     if name == "report":
-        outcomes = ", ".join(f"{result[0]} {result[1]}" for result in body["results"])
-        return f"self-test report: {outcomes}"
+        return f"self-test report: {', '.join(map(_outcome, body['results']))}"
     if name == "receipt":
         return f"receipt {body['result']}" + (f" ({body['refusal']})" if "refusal" in body else "")
     if name == "application":

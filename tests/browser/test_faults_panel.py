@@ -12,23 +12,27 @@ pytestmark = pytest.mark.needs("chromium")
 PRESSED = "aria-pressed"
 
 
-@pytest.mark.parametrize("board", ["esp32s3_counter", "esp32_mpos"])
-def test_every_fault_and_habit_goes_on_and_off_again(desk: Desk, board: str) -> None:
-    """A button is pressed when the server says so, and not before."""
-    desk.add(board)
-    desk.at("tab-faults").click()
-    buttons = desk.page.locator("#panel button.fault")
-    names = buttons.evaluate_all("(all) => all.map((button) => button.dataset.testid)")
-    assert len(names) == len(set(names)) > 100
-    expect(buttons.and_(desk.page.locator(".habit")).first).to_be_attached()
-    for name in names:
-        desk.at(name).click()
-        expect(desk.at(name)).to_have_attribute(PRESSED, "true")
-    expect(desk.at("tab-faults").locator(".badge")).to_have_text(str(len(names)))
-    buttons.evaluate_all("(all) => { for (const button of all) button.click(); }")
-    expect(buttons.and_(desk.page.locator("[aria-pressed=true]"))).to_have_count(0)
-    expect(desk.at("faults-mend-all")).to_be_disabled()
-    expect(desk.page.locator("#panel .problem:not(.empty)")).to_have_count(0)
+def test_every_fault_and_habit_goes_on_and_off_again(desk: Desk) -> None:
+    """A button is pressed when the server says so, and not before. Of the second board: what the first has not."""
+    tried: set[str] = set()
+    for board in ("esp32s3_counter", "esp32_mpos"):
+        desk.add(board)
+        desk.at("tab-faults").click()
+        buttons = desk.page.locator("#panel button.fault")
+        names = set(buttons.evaluate_all("(all) => all.map((button) => button.dataset.testid)")) - tried
+        assert names
+        for name in sorted(names):
+            desk.at(name).click()
+            expect(desk.at(name)).to_have_attribute(PRESSED, "true")
+        pressed = buttons.and_(desk.page.locator(f"[{PRESSED}=true]"))
+        expect(pressed).to_have_count(len(names))
+        expect(desk.at("tab-faults").locator(".badge")).to_have_text(str(len(names)))
+        pressed.evaluate_all("(all) => { for (const button of all) button.click(); }")
+        expect(pressed).to_have_count(0)
+        expect(desk.at("faults-mend-all")).to_be_disabled()
+        expect(desk.page.locator("#panel .problem:not(.empty)")).to_have_count(0)
+        tried |= names
+    assert any(name.endswith(("automatic_status", "flow_control")) for name in tried), "habits are among them"
 
 
 def test_faults_are_found_by_a_word_shown_alone_and_mended_together(desk: Desk) -> None:

@@ -28,7 +28,7 @@ def test_the_keypad_is_used_with_the_keyboard_alone(desk: Desk) -> None:
     desk.page.keyboard.press("Space")
     terminal.shows("idle.ready")
     desk.page.keyboard.press("Shift+Tab")
-    expect(desk.page.get_by_test_id(f"body-{terminal.id}")).to_be_focused()
+    expect(desk.at(f"body-{terminal.id}")).to_be_focused()
     desk.page.keyboard.press("F1")
     terminal.shows("menu.title")
     desk.page.keyboard.press("Escape")
@@ -72,7 +72,8 @@ def test_a_key_that_is_kept_down_is_held(desk: Desk) -> None:
     terminal = desk.add()
     terminal.switch_on()
     key = desk.at(f"key-{terminal.id}-5")
-    _tab_to(desk, f"body-{terminal.id}")
+    desk.page.keyboard.press("Shift+Tab")
+    expect(desk.at(f"body-{terminal.id}")).to_be_focused()
     with desk.page.expect_request("**/steps") as held:
         desk.page.keyboard.down("5")
     assert held.value.post_data_json["verb"] == "hold"

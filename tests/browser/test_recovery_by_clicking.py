@@ -54,7 +54,9 @@ def _apply(terminal: Terminal) -> None:
 def _pass_the_tests(terminal: Terminal) -> None:
     terminal.press("1")
     terminal.shows("exam.printer.seen")
-    expect(terminal.at("slip")).to_be_visible()
+    slip = terminal.at("slip")
+    expect(slip).to_be_visible()
+    assert slip.evaluate("(slip) => slip.width") == slip.evaluate("(slip) => slip.naturalWidth"), "each dot is a pixel"
     terminal.press("1")
     _passed(terminal, "print")
     terminal.press("1")

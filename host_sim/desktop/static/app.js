@@ -303,7 +303,10 @@ class App {
   #changed({ what, id }) {
     const terminal = this.live.terminals.get(id);
     if (what === "sound" || what === "terminal") this.sound.tone(id, terminal.on ? terminal.hz : 0);
-    if (what === "all" && this.live.connected) this.#forget();
+    if (what === "all" && this.live.connected) {
+      this.#forget();
+      this.#readSoon(this.ui.selected);
+    }
     if (what === "device") this.#forgetDevice(id);
     if (what === "display") {
       paceDisplays(document.getElementById("stage"), this.live);
@@ -313,7 +316,7 @@ class App {
 
   /** What stands on the display, as text, for those who cannot see it; of the terminal that they are at. */
   #readSoon(id) {
-    if (id !== this.ui.selected) return;
+    if (!id || id !== this.ui.selected) return;
     clearTimeout(this.#reads);
     this.#reads = setTimeout(
       () =>
@@ -379,7 +382,10 @@ class App {
       show(at("stage"), h("p", { class: "nothing waiting" }, this.t("waiting")));
       return;
     }
-    if (!live.terminals.has(ui.selected)) ui.selected = [...live.terminals.keys()][0] ?? "";
+    if (!live.terminals.has(ui.selected)) {
+      ui.selected = [...live.terminals.keys()][0] ?? "";
+      this.#readSoon(ui.selected);
+    }
     show(at("stage"), live.terminals.size ? [...live.terminals.values()].map((terminal) => this.#bench(terminal)) : this.#shelf());
     if (ui.selected) at("panel").setAttribute("aria-label", this.t("panel.tabs", { id: ui.selected }));
     show(at("panel"), this.#panel(live.terminals.get(ui.selected)));
