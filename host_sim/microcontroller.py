@@ -164,7 +164,8 @@ class Microcontroller(DesktopTerminal):
         port = _ProgramPort(self.bench)
         context = contextvars.copy_context()
         context.run(_PROGRAM.set, tasks)
-        main = context.run(asyncio.create_task, start.start(self._platform(port), self.board.build, lambda: link_class(self.time), self._heard))
+        program = start.start(self._platform(port), self.board.build, lambda: link_class(self.time), self._heard)
+        main = context.run(asyncio.create_task, program)
 
         def stop() -> None:
             port.ended = True

@@ -127,7 +127,7 @@ class Guest:
         return self._resume is None and not self.is_stuck
 
     def wait(self, duration_ms: int, resume: Callable[[bool], None]) -> None:
-        """It has nothing to do for so long, or FOR_EVER. resume: called once, when that is over, or something may have come for it: True."""
+        """It has nothing to do for so long, or FOR_EVER. resume: called once, when that is over, or something may have come: True."""
         self.until_ms = math.inf if duration_ms == FOR_EVER else self._time.now_ms() + duration_ms
         self._resume = resume
         self.is_stuck = False

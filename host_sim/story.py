@@ -92,8 +92,8 @@ async def play(
     time: Time | None = None,
     pictures: Path | None = None,
 ) -> Outcome:
-    """Run a scenario to its end, or to the first step that fails, in a program that `time` runs. folder: empty; time: a simulated one runs the
-    program that this is called in; the machine's own unless given. Raises BrokerFailure, TerminalFailure: it cannot begin.
+    """Run a scenario to its end, or to the first step that fails. folder: empty; time: a simulated one runs the program that this is called
+    in; the machine's own unless given. Raises BrokerFailure, TerminalFailure: it cannot begin.
     """
     time = time or RealTime()
     began_ms, here_began = time.now_ms(), monotonic()

@@ -29,6 +29,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright, chromium(playwright) as browser:
         simulator = Simulator(Path(folder) / "errors")
         simulator.start()
+        simulator.remove("T0000001")
         for language in LANGUAGES:
             _take(browser, simulator, language)
         simulator.stop()
@@ -37,8 +38,6 @@ def main() -> None:
 def _take(browser: Browser, simulator: Simulator, language: str) -> None:
     """The console in the light, in both languages; the inspector in the dark, in English."""
     desk = Desk(browser, simulator, language)
-    desk.clear()
-    expect(desk.page.locator(".shelf")).to_be_visible()
     terminal = desk.add(language=language)
     terminal.switch_on()
     terminal.suspend()
@@ -57,9 +56,8 @@ def _take(browser: Browser, simulator: Simulator, language: str) -> None:
         expect(desk.at("altered")).to_be_visible()
         desk.at("inspector").scroll_into_view_if_needed()
         _save(desk, "simulator-dark")
+    desk.close()
     assert desk.complaints == [], desk.complaints
-    desk.clear()
-    desk.context.close()
 
 
 def _apply_on_paper(terminal: Terminal) -> None:

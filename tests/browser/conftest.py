@@ -33,6 +33,7 @@ def browser() -> Iterator[Browser]:
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     simulator = Simulator(tmp_path_factory.mktemp("simulator") / "errors")
     simulator.start()
+    simulator.remove("T0000001")
     yield simulator
     simulator.stop()
 
@@ -51,13 +52,11 @@ def desk(request: pytest.FixtureRequest, browser: Browser, simulator: Simulator,
 
 def desk_of(request: pytest.FixtureRequest, browser: Browser, simulator: Simulator, language: str, **more: object) -> Iterator[Desk]:
     desk = Desk(browser, simulator, language, **more)
-    desk.clear()
     expect(desk.page.locator(".shelf")).to_be_visible()
     yield desk
     if not request.node.stash.get(PASSED, False):
         picture(desk, request.node.name)
-    desk.clear()
-    desk.context.close()
+    desk.close()
     assert desk.complaints == []
 
 

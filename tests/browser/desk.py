@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,6 +69,11 @@ class Simulator:
             self._process.wait()
         assert (code, self.said()) == (0, ""), f"the simulator ended with {code}: {self.said()}"
 
+    def remove(self, number: str) -> None:
+        """A terminal."""
+        request = urllib.request.Request(f"{self.address}api/terminals/{number}", method="DELETE")
+        urllib.request.urlopen(request, timeout=END_S).close()
+
     def said(self) -> str:
         return self.errors.read_text(errors="replace")
 
@@ -124,13 +130,16 @@ class Desk:
             self.at("add-terminal").click()
         number = answer.value.json()["terminal"]["id"]
         expect(self.at(f"terminal-{number}")).to_be_visible()
+        expect(self.at("add-terminal")).to_be_enabled()
         return Terminal(self.page, number, language)
 
-    def clear(self) -> None:
+    def close(self) -> None:
         """No terminal is left for whoever comes next."""
-        address = self.simulator.address + "api/terminals"
-        for number in self.page.evaluate("() => [...document.querySelectorAll('[data-terminal]')].map((bench) => bench.dataset.terminal)"):
-            self.context.request.delete(f"{address}/{number}")
+        benches = self.page.locator("[data-terminal]")
+        numbers = benches.evaluate_all("(all) => all.map((bench) => bench.dataset.terminal)")
+        self.context.close()
+        for number in numbers:
+            self.simulator.remove(number)
 
     def _said(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):

@@ -32,7 +32,7 @@ CHANGES = (
     (r"\d{4}-\d\d-\d\d \d\d:\d\d", "<time>"),
     (r"\b\d{1,2}:\d\d:\d\d( [AP]M)?", "<time>"),
     (r"\b0[0-9a-f]{15}\b|\b[0-9a-f]{16}\b", "<id>"),
-    (r"[0-9a-f]{8}…", "<id>"),
+    (r'(heading "[^"]*?) \d+"', r'\1 <count>"'),
 )
 OF_ORIGINAL = """async (picture) => {
   await picture.decode();

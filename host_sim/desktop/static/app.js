@@ -320,6 +320,7 @@ class App {
     clearTimeout(this.#reads);
     this.#reads = setTimeout(
       () =>
+        this.live.terminals.has(id) &&
         this.#try(
           id,
           "screen",
