@@ -252,7 +252,7 @@ def test_a_guest_looks_again_before_time_passes_whenever_the_loop_has_done_somet
             await time.sleep_ms(150)
             await time.sleep_ms(249)
             await server.stop()
-            speaker.join(LIMIT_S)
+            await asyncio.to_thread(speaker.join, LIMIT_S)
 
     time.run(program())
     assert seen == [(0, 1), (100, 0), (150, 1), (250, 0), (350, 0)]
