@@ -12,7 +12,7 @@ MARK_SIM := .venv/.installed-sim
 MARK_TEST := .venv/.installed-test
 
 .DEFAULT_GOAL := help
-.PHONY: help sim demo test check font gallery menu-tree wire-format system-programs lock clean
+.PHONY: help sim demo test check font gallery screenshots menu-tree wire-format system-programs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -26,7 +26,8 @@ demo: $(MARK_SIM) ## a whole recovery, told as it happens (RUNTIME=cpython, SCRE
 	$(BIN)/reinstate run $(SCENARIO) --runtime $(RUNTIME) --lang $(SCREENS)
 
 test: $(MARK_TEST) system-programs check ## style, types, and all tests on both runtimes, in random order
-	$(BIN)/python -m pytest -n 4 $(PYTEST_ARGUMENTS)
+	$(BIN)/python -m pytest -n 4 --ignore=tests/browser $(PYTEST_ARGUMENTS)
+	$(BIN)/python -m pytest tests/browser $(PYTEST_ARGUMENTS)
 
 check: $(MARK_TEST) ## style, types, and that generated files are current
 	$(BIN)/ruff check .
@@ -44,6 +45,9 @@ font: $(MARK_SIM) ## build the bitmap font from the texts (needs GNU Unifont)
 
 gallery: $(MARK_SIM) ## draw every page on each board's display: build/gallery (ACCEPT=1 takes over what looks otherwise)
 	$(BIN)/python tools/build_gallery.py $(if $(ACCEPT),--accept)
+
+screenshots: $(MARK_TEST) ## take the READMEs' pictures of the desktop simulator: docs/images (needs Chromium)
+	$(BIN)/python tools/screenshots.py
 
 menu-tree: $(MARK_SIM) ## write docs/menu-tree.txt from the menu
 	$(BIN)/python tools/build_menu_tree.py

@@ -61,6 +61,7 @@ class SlipPrinter:
     async def _print_line(self, line: str, scale: int) -> int:
         """Gives 1 for a line that could not be printed as it is, else 0."""
         printer = self._printer
+        line = line.replace("\t", "  ").rstrip()  # which on a page goes to both sides
         plain = _is_ascii(line)
         if printer.level >= 2 and (scale > 1 or not plain):
             width_dots = self._row_bytes * 8 // scale

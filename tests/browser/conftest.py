@@ -1,4 +1,8 @@
-"""One simulator and one browser for all of these tests, and a desk for each: with pictures of it in build/browser if the test fails."""
+"""One simulator and one browser for each module, and a desk for each test: with pictures of it in build/browser if the test fails.
+
+Not for longer: while Playwright's browser is open its event loop runs in this thread, and no test can run one of its own. So `make test` gives
+these tests a process of their own, too.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +26,14 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as playwright, chromium(playwright) as browser:
         yield browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     simulator = Simulator(tmp_path_factory.mktemp("simulator") / "errors")
     simulator.start()

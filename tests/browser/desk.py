@@ -20,7 +20,7 @@ from firmware_agent.texts import load as load_texts
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = ("chromium", "chromium-browser")  # as distributions call it; Playwright's own browsers are not needed
-WAIT_MS = 12_000
+WAIT_MS = 60_000
 BEGIN_S = 60
 END_S = 30
 VIEWPORT = {"width": 1400, "height": 900}

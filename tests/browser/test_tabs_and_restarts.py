@@ -46,10 +46,11 @@ def _all_of(page: Page) -> str:
     return "\n".join(seen).replace(" [selected]", "")  # what is chosen to be sent is a page's own
 
 
-def test_two_tabs_show_and_do_the_same(desk: Desk) -> None:
+def test_two_pages_show_and_do_the_same(desk: Desk, browser: Browser) -> None:
+    """In two windows: what a browser does not show it draws late."""
     here = desk.add()
-    page = desk.open()
-    there = here.on(page)
+    other = Desk(browser, desk.simulator)
+    there = here.on(other.page)
     there.switch_on()
     here.shows("idle.ready")
     here.suspend()
@@ -61,9 +62,11 @@ def test_two_tabs_show_and_do_the_same(desk: Desk) -> None:
     here.near("fault-scanner-no_light").click()
     expect(there.near("fault-scanner-no_light")).to_have_attribute("aria-pressed", "true")
     there.shows("recovery.reason.title")
-    assert _all_of(desk.page) == _all_of(page)
+    assert _all_of(desk.page) == _all_of(other.page)
     there.at("close").click()
     expect(here.at("terminal")).to_have_count(0)
+    other.close()
+    assert other.complaints == []
 
 
 def test_a_tab_that_is_closed_and_opened_again_shows_everything_again(desk: Desk) -> None:

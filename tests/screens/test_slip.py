@@ -133,3 +133,9 @@ def test_paper_out_is_told_and_nothing_is_fed_or_cut_after_it():
 
 def test_nothing_of_a_longer_line_is_left_on_the_next():
     assert printed(PaperPrinter(2), ["终端已停用停用", "停"], title="测试小票")[1][:3] == ["测试小票", "终端已停用停用", "停"]
+
+
+def test_what_stands_on_both_sides_of_a_page_follows_itself_on_paper():
+    printer = PaperPrinter(1)
+    printed(printer, ["Application no.: 1\t", "Application no.: 1\t2026-11-22 10:00"])
+    assert printer.printed[:2] == ["Application no.: 1\n", "Application no.: 1  2026-11-22\n"]

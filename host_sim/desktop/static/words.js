@@ -30,7 +30,7 @@ const WORDS = {
   "not_connected": ["Not connected", "未连接"],
   "language": ["Language of this page", "页面语言"],
   "theme": ["Light or dark", "明暗"],
-  "theme.auto": ["As the system", "跟随系统"],
+  "theme.auto": ["System", "跟随系统"],
   "theme.light": ["Light", "浅色"],
   "theme.dark": ["Dark", "深色"],
   "sound": ["Sound of the terminals", "终端声音"],
