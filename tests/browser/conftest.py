@@ -1,7 +1,7 @@
 """One simulator and one browser for each module, and a desk for each test: with pictures of it in build/browser if the test fails.
 
-Not for longer: while Playwright's browser is open its event loop runs in this thread, and no test can run one of its own. So `make test` gives
-these tests a process of their own, too.
+Not for longer: while Playwright's browser is open its event loop runs in this thread, and no test can run one of its own. So `make test`
+gives these tests a process of their own, too.
 """
 
 from __future__ import annotations
