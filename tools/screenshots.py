@@ -81,8 +81,6 @@ def _apply_on_paper(terminal: Terminal) -> None:
 
 def _save(desk: Desk, name: str) -> None:
     desk.page.mouse.move(0, 0)
-        "RGB"
-    )  # no other colours: a palette would show in what is shaded
     picture = Image.open(io.BytesIO(desk.page.screenshot(animations="disabled"))).convert("RGB")
     picture = picture.point(lambda value: value & SEEN_BITS)
     path = FOLDER / f"{name}.png"
