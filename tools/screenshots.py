@@ -21,6 +21,7 @@ from tests.browser.desk import WAIT_MS, Desk, Simulator, Terminal, chromium  # n
 
 FOLDER = ROOT / "docs" / "images"
 MOST_BYTES = 250_000
+SHOW_PRINT = "(way) => { way.scrollTop = way.scrollHeight - way.clientHeight - 170; }"  # not the empty end of the slip
 SEEN_BITS = 0xFE  # of each colour: nobody sees the one that goes, and the file is smaller without
 
 
@@ -29,10 +30,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright, chromium(playwright) as browser:
         simulator = Simulator(Path(folder) / "errors")
         simulator.start()
-        simulator.remove("T0000001")
-        for language in LANGUAGES:
-            _take(browser, simulator, language)
-        simulator.stop()
+        try:
+            simulator.remove("T0000001")
+            for language in LANGUAGES:
+                _take(browser, simulator, language)
+        finally:
+            simulator.stop()
 
 
 def _take(browser: Browser, simulator: Simulator, language: str) -> None:
@@ -81,6 +84,7 @@ def _apply_on_paper(terminal: Terminal) -> None:
 
 def _save(desk: Desk, name: str) -> None:
     desk.page.mouse.move(0, 0)
+    desk.page.locator(".paper-way").evaluate(SHOW_PRINT)
     picture = Image.open(io.BytesIO(desk.page.screenshot(animations="disabled"))).convert("RGB")
     picture = picture.point(lambda value: value & SEEN_BITS)
     path = FOLDER / f"{name}.png"

@@ -158,14 +158,15 @@ def _plain(text: str) -> str:
 
 
 class Shape(NamedTuple):
-    """told: (how the value reads, what it means or '') of a number, a text, bytes; inside: of a list's place or a map's key, and of what
-    came before it there; document: the bytes are CBOR again; cuts: (name, bytes) of its pieces, the last one takes the rest.
+    """told: (how the value reads, what it means or '') of a number, a text, bytes; inside: by a map's key, items: by a list's place,
+    and by what came before it there; document: the bytes are CBOR again; cuts: (name, bytes) of its pieces, the last one takes the rest.
     """
 
     name: str
     meaning: str = ""
     told: Callable[[Any], tuple[str, str]] | None = None
     inside: Callable[[Any, list[Any]], Shape] | None = None
+    items: Callable[[int, list[Any]], Shape] | None = None
     document: Shape | None = None
     cuts: tuple[tuple[str, int], ...] = ()
 
@@ -180,7 +181,7 @@ def _signed_message(topic: str) -> Shape:
         Shape("payload", "signed", document=payload),
         Shape("signature", f"ECDSA over protected header, payload and the topic {topic}", cuts=(("signature r", 32), ("signature s", 32))),
     )
-    four = Shape("message", "headers, payload and signature", inside=lambda place, before: _of(items, place))
+    four = Shape("message", "headers, payload and signature", items=lambda place, before: _of(items, place))
     return Shape("tag", told=_tag, inside=lambda place, before: four)
 
 
@@ -188,7 +189,7 @@ def _tag(number: Any) -> tuple[str, str]:
     return str(number), "COSE_Sign1: a message with one signature (RFC 9052)" if number == 18 else "not that of a signed message"
 
 
-def _of(shapes: tuple[Shape, ...], place: Any) -> Shape:
+def _of(shapes: tuple[Shape, ...], place: int) -> Shape:
     return shapes[place] if place < len(shapes) else Shape(f"item {place + 1}", "there should be no more")
 
 
@@ -196,7 +197,7 @@ def _header(label: Any, signed: bool) -> Shape:
     if label == 1:
         return Shape("alg", "the algorithm of the signature", _algorithm)
     if label == 2:
-        return Shape("crit", "headers that a receiver has to understand", inside=lambda place, before: Shape("header"))
+        return Shape("crit", "headers that a receiver has to understand", items=lambda place, before: Shape("header"))
     if label == 4:
         return Shape("kid", "names the key that signed: the first 8 bytes of its SHA-256")
     return Shape(f"header {_short(label)}", "ignored" if signed else "")
@@ -213,7 +214,7 @@ def _claim(number: Any, before: list[Any]) -> Shape:
     if type(number) is not int or number not in CLAIMS:
         return Shape(f"claim {_short(number)}", "not known, ignored")
     if number == schema.CLAIM_MESSAGE:
-        return Shape("message proper", "version, kind, sequence, body", inside=_message_proper)
+        return Shape("message proper", "version, kind, sequence, body", items=_message_proper)
     name, _, _, what = CLAIMS[number]
     return Shape(name, what, _time if number in (schema.CLAIM_EXPIRES, schema.CLAIM_ISSUED_AT) else None)
 
@@ -249,7 +250,7 @@ def _field(kind: schema.Kind, number: Any) -> Shape:
     if field.type == schema.CHOICE:
         return Shape(field.name, what, _place_told(field.words))
     if field.type == schema.LIST:
-        return Shape(field.name, what, inside=_LISTS.get(field.name, lambda place, before: Shape(field.name)))
+        return Shape(field.name, what, items=_LISTS.get(field.name, lambda place, before: Shape(field.name)))
     if field.name in ("since", "until"):
         return Shape(field.name, what, _time)
     if field.name == "sealed":
@@ -292,7 +293,7 @@ def _time(value: Any) -> tuple[str, str]:
 
 def _each(name: str, *items: Shape) -> Callable[[Any, list[Any]], Shape]:
     """A list of lists, with these items."""
-    one = Shape(name, inside=lambda place, before: _of(items, place))
+    one = Shape(name, items=lambda place, before: _of(items, place))
     return lambda place, before: one
 
 
@@ -400,7 +401,7 @@ class _Inspection:
             return self._plain_item(major, argument, shape, depth)
         if levels == 0:
             raise _Unreadable("depth")
-        inside = shape.inside or (lambda key, before: Shape(_name_of(key)))
+        inside = (shape.items if major == _ARRAY else shape.inside) or (lambda key, before: Shape(_name_of(key)))
         if major == _TAG:
             value, meaning = shape.told(argument) if shape.told else (f"tag {argument}", "")
             self._part(shape.name, value, depth, meaning or shape.meaning)

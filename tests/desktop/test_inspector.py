@@ -62,6 +62,12 @@ def test_the_parts_of_any_payload_are_all_of_it_and_the_signature_is_still_told(
     assert [(part.name, part.length) for part in found[-3:]] == [("signature", 2), ("signature r", 32), ("signature s", 32)]
 
 
+def test_a_map_where_a_list_should_be_is_told_key_by_key() -> None:
+    message = bytearray(ORDER)
+    message[1] ^= 0x20  # the list of four is a map now
+    assert tiled(TOPIC, bytes(message))[1].value == "map of 4"
+
+
 @given(st.sampled_from(sorted(VECTORS)), st.data())
 def test_the_parts_of_an_altered_or_cut_message_are_all_of_it(name: str, data: st.DataObject) -> None:
     message = bytes.fromhex(VECTORS[name]["message"])
