@@ -50,7 +50,9 @@ def _holds_something(folder: Path) -> bool:
 
 
 def test_both_readmes_lead_to_the_same_places() -> None:
-    places = [set(re.findall(r"\]\(([^)\s]+)\)", (ROOT / readme).read_text(encoding="utf-8"))) for readme in READMES]
+    pictures = ("-zh-CN.png", "-en.png")  # each shows its own language
+    texts = [(ROOT / readme).read_text(encoding="utf-8").replace(*pictures) for readme in READMES]
+    places = [set(re.findall(r"\]\(([^)\s]+)\)", text)) for text in texts]
     assert places[0] - {"README.zh-CN.md"} == places[1] - {"README.md"}
 
 
