@@ -64,7 +64,7 @@ class Actions:
         self.hostile_refused = 0
         self._cuts_power = False  # the power goes after the next write
         self._notices = 0  # sent, and the number of the last
-        self._decided = 0  # number of the last application that the acquirer has decided
+        self.decided = 0  # number of the last application that the acquirer has decided
 
     async def do(self, step: Step) -> None:
         """Carry out a step. Raises StepFailed: it cannot be done; TerminalFailure: the terminal ended by itself."""
@@ -378,10 +378,10 @@ class Actions:
         def last() -> int:
             return max((item["application"] for item in self._shop.account.applications if item["purpose"] in REVIEWED), default=0)
 
-        await self._onlooker.until(lambda: last() > self._decided, lambda: f"no application after number {self._decided}")
+        await self._onlooker.until(lambda: last() > self.decided, lambda: f"no application after number {self.decided}")
         number = last()
         if argument["status"] in DECISIONS:
-            self._decided = number
+            self.decided = number
         answer = await self._shop.acquirer.answer(self._shop.name, number, argument["status"], argument.get("remark", ""))
         self._shop.tell("acquirer", f"answer to application {number}: {argument['status']}")
         await self._onlooker.until(

@@ -29,6 +29,7 @@ class AccountView:
         self._texts = load_texts(language)
         self._read = acquirer.registry.newest()
         self._lists: dict[str, deque[dict[str, Any]]] = {name: deque(maxlen=most) for name, most in MOST.items()}
+        self.decided: dict[int, str] = {}  # application's number -> what was decided
         self._summary = ""
         self._has_told = False
 
@@ -46,6 +47,7 @@ class AccountView:
             "step": state.get("step", ""),
             "summary": self._summary,
             **{name: list(values) for name, values in self._lists.items()},
+            "applications": [told | {"decided": self.decided.get(told["application"], "")} for told in self._lists["applications"]],
         }
 
     def _take(self, claims: Claims) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import zxingcpp
 from PIL import Image
 
+from firmware_agent.application.review import DECISIONS
 from firmware_agent.screens.font import Font
 from host_sim.actions import Actions
 from host_sim.desktop.account_view import AccountView
@@ -104,6 +105,10 @@ class LiveTerminal:
             self._card = str(step.argument)
         elif step.verb == "code":
             self._code = str(step.argument)
+        elif step.verb == "review":
+            assert isinstance(step.argument, dict)
+            if step.argument["status"] in DECISIONS:
+                self._view.decided[self.actions.decided] = step.argument["status"]
         elif step.verb == "boot":
             self._failure = ""
         elif step.verb == "factory_new":

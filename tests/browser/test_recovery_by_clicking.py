@@ -26,6 +26,7 @@ def test_a_suspended_terminal_comes_back_by_clicking_only(desk: Desk, language: 
     expect(terminal.near("applications").get_by_role("listitem")).to_have_count(1)
     terminal.near("review-approved").click()
     terminal.shows("answer.title")
+    expect(terminal.near("decided")).to_be_visible()
     terminal.press("1")
     terminal.shows("recovery.lift.title")
     terminal.order("lift", reason="violation")
