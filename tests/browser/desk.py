@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import select
@@ -68,6 +69,11 @@ class Simulator:
                 os.killpg(self._process.pid, signal.SIGKILL)  # whatever is left of it
             self._process.wait()
         assert (code, self.said()) == (0, ""), f"the simulator ended with {code}: {self.said()}"
+
+    def terminals(self) -> list[str]:
+        """Their numbers."""
+        with urllib.request.urlopen(f"{self.address}api/terminals", timeout=END_S) as answer:
+            return [terminal["id"] for terminal in json.load(answer)]
 
     def remove(self, number: str) -> None:
         """A terminal."""
@@ -135,10 +141,8 @@ class Desk:
 
     def close(self) -> None:
         """No terminal is left for whoever comes next."""
-        benches = self.page.locator("[data-terminal]")
-        numbers = benches.evaluate_all("(all) => all.map((bench) => bench.dataset.terminal)")
         self.context.close()
-        for number in numbers:
+        for number in self.simulator.terminals():
             self.simulator.remove(number)
 
     def _said(self, message: ConsoleMessage) -> None:
