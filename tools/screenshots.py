@@ -69,16 +69,7 @@ def _apply_on_paper(terminal: Terminal) -> None:
     terminal.press("0")
     expect(terminal.at("slip")).to_be_visible()
     terminal.shows("recovery.materials.title")
-    terminal.press("1", "2", "3", "4", "7", "9", "enter")
-    terminal.shows("recovery.application.title")
-    terminal.press("1")
-    terminal.shows("statement.title")
-    terminal.press("1", "enter")
-    terminal.shows("recovery.application.title")
-    terminal.press("1")
-    terminal.shows("confirm_form.title")
-    terminal.press("1")
-    terminal.shows("recovery.review.title")
+    terminal.apply()
     expect(terminal.near("applications")).to_be_visible()
 
 

@@ -180,6 +180,19 @@ class Terminal:
         """What is in the panel, where this terminal is chosen."""
         return self.page.get_by_test_id(name)
 
+    def apply(self) -> None:
+        """From the list of materials: all that a violation asks for is at hand, and the application goes to the acquirer."""
+        self.press("1", "2", "3", "4", "7", "9", "enter")
+        self.shows("recovery.application.title")
+        self.press("1")
+        self.shows("statement.title")
+        self.press("1", "enter")
+        self.shows("recovery.application.title")
+        self.press("1")
+        self.shows("confirm_form.title")
+        self.press("1")
+        self.shows("recovery.review.title")
+
     def say(self, key: str, **values: object) -> re.Pattern[str]:
         """One of the terminal's own texts, wherever its lines are broken."""
         text = self._texts.get(key, **values)

@@ -22,7 +22,8 @@ def test_a_suspended_terminal_comes_back_by_clicking_only(desk: Desk, language: 
     expect(terminal.near("mode")).to_have_text(MODES[language]["suspended"])
     expect(terminal.near("reasons")).to_contain_text("C-2026-1107")
 
-    _apply(terminal)
+    terminal.prepare()
+    terminal.apply()
     expect(terminal.near("applications").get_by_role("listitem")).to_have_count(1)
     terminal.near("review-approved").click()
     terminal.shows("answer.title")
@@ -36,20 +37,6 @@ def test_a_suspended_terminal_comes_back_by_clicking_only(desk: Desk, language: 
     terminal.shows("restored.title")
     expect(terminal.near("mode")).to_have_text(MODES[language]["in_service"])
     expect(terminal.at("mode")).to_have_text(MODES[language]["in_service"])
-
-
-def _apply(terminal: Terminal) -> None:
-    terminal.prepare()
-    terminal.press("1", "2", "3", "4", "7", "9", "enter")
-    terminal.shows("recovery.application.title")
-    terminal.press("1")
-    terminal.shows("statement.title")
-    terminal.press("1", "enter")
-    terminal.shows("recovery.application.title")
-    terminal.press("1")
-    terminal.shows("confirm_form.title")
-    terminal.press("1")
-    terminal.shows("recovery.review.title")
 
 
 def _pass_the_tests(terminal: Terminal) -> None:
