@@ -259,8 +259,8 @@ class _Steady(dict[str, Any]):
 
 class _StrictBroker(Broker):  # type: ignore[misc]
     """amqtt with four faults of 0.12 mended: a client certificate is demanded, each connection is judged by its own, a subscription that
-    comes while a message is handed out does not end the handing out for good, and a connection that is just beginning does not keep it from
-    stopping. And with a limit to the size of publications, for which it has no setting.
+    comes while a message is handed out does not end the handing out for good, and no connection keeps it from stopping. And with a limit to
+    the size of publications, for which it has no setting.
     """
 
     def __init__(self, config: BrokerConfig) -> None:
@@ -285,6 +285,17 @@ class _StrictBroker(Broker):  # type: ignore[misc]
         handler, session = await super()._initialize_client_session(reader, writer, remote_address, remote_port)
         session.ssl_object = writer.get_ssl_info()  # a kept session would hold the one of its first connection
         return handler, session
+
+    async def shutdown(self) -> None:
+        """Every connection is torn first. A reader is cancelled and then waited for, and one to which a packet comes in that very turn
+        loses the cancellation (`asyncio.wait_for` of Python 3.11 does): it would wait for the next packet. The end of its stream it cannot
+        miss.
+        """
+        for _, handler in list(self._sessions.values()):
+            if handler.writer is not None:
+                handler.writer.is_closed = True  # else what is under way would be written to it
+                handler.writer._writer.transport.abort()
+        await super().shutdown()
 
     async def _stop_handler(self, handler: BrokerProtocolHandler) -> None:
         await asyncio.sleep(0)  # a reader that is cancelled before its first turn never says that it has ended

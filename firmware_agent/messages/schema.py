@@ -100,7 +100,7 @@ def _state_fields() -> "tuple[Field, ...]":
         Field(1, "mode", CHOICE, True, "where the terminal stands", words=MODES),
         Field(2, "status", CHOICE, True, "ISO 20022 component status", words=STATUSES),
         Field(3, "link", CHOICE, True, "lost: in the last will", words=LINKS),
-        Field(4, "connection", UINT, True, "number of the connection: a will speaks of its own connection only"),
+        Field(4, "connection", UINT, True, "number of the connection, rising: a will speaks of its own and of those before it"),
         Field(5, "reasons", LIST, True, "each as described [below](#reasons-of-a-suspension)"),
         Field(6, "step", TEXT, False, "step of the recovery"),
         Field(7, "tests_due", LIST, False, "function tests still to be passed"),

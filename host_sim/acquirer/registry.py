@@ -482,13 +482,13 @@ class Entry:
         return True
 
     def take_state(self, claims: Claims, message: bytes) -> bool:
-        """A state counts when it is newer than what is known; a last will, when it speaks of the connection that is known. Gives whether it
-        tells of a new connection.
+        """A state counts when it is newer than what is known; a last will, when it speaks of the connection that is known or of a later
+        one, which was lost before it said anything. Gives whether it tells of a new connection.
         """
         facts = self.facts
         connection = claims.number("connection")
         if claims.text("link") == LINK_LOST:
-            if connection == facts["connection"]:
+            if connection >= facts["connection"]:
                 self._change(online=False)
             return False
         if claims.sequence <= facts["state_sequence"]:

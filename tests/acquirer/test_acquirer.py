@@ -188,6 +188,17 @@ def test_a_late_will_does_not_win_over_a_newer_birth(play: Any) -> None:
     play(scenario)
 
 
+def test_the_will_of_a_connection_that_was_lost_before_it_said_anything_ends_those_before_it(play: Any) -> None:
+    async def scenario(scene: Scene) -> None:
+        await scene.says("state", state("online", 10), 11)
+        await scene.says("state", state("lost", 20), 20)
+        assert not scene.account.online
+        await scene.says("state", state("online", 30), 31)
+        assert scene.account.online
+
+    play(scenario)
+
+
 def test_an_old_state_does_not_win_over_a_newer_one(play: Any) -> None:
     async def scenario(scene: Scene) -> None:
         await scene.says("state", state("online", 1, "suspended"), 5)

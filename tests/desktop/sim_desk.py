@@ -90,7 +90,7 @@ class OneTerminal:
 
     def do(self, verb: str, argument: Any = None) -> None:
         answer = self.try_to(verb, argument)
-        assert (answer.status_code, answer.json()) == (200, {})
+        assert (answer.status_code, answer.json()) == (200, {}), f"{verb} {argument}: {answer.status_code} {answer.text}"
 
     def document(self) -> dict[str, Any]:
         document: dict[str, Any] = self.get().json()

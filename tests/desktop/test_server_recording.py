@@ -43,6 +43,7 @@ def test_a_recorded_session_replays(a_desk: Desk, tmp_path: Path) -> None:
     terminal.starts()
     terminal.do("order", {"action": "suspend", "reason": "operator_error", "case": "C-1"})
     terminal.sees("suspended")
+    terminal.until(lambda: "- expect_state: suspended" in terminal.get("/recording").text, "a verified state that stays")
     terminal.do("press", "help")
     terminal.sees("menu")
     terminal.do("press", "cancel")
@@ -50,7 +51,6 @@ def test_a_recorded_session_replays(a_desk: Desk, tmp_path: Path) -> None:
     terminal.do("cut_power")
     terminal.do("boot")
     terminal.sees("suspended")
-    terminal.until(lambda: "- expect_state: suspended" in terminal.get("/recording").text, "a verified state that stays")
     text = terminal.get("/recording").text
     file = tmp_path / "recorded.yaml"
     file.write_text(text, encoding="utf-8")

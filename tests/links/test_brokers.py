@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -184,3 +186,51 @@ def test_the_embedded_broker_stops_at_whatever_point_a_connection_is(tmp_path: P
             return is_new
 
     assert any([asyncio.run(scenario(round_)) for round_ in range(5)])
+
+
+def test_the_embedded_broker_stops_while_a_terminal_goes_on_talking(tmp_path: Path) -> None:
+    """Once it hung where a packet came in the very turn in which the reader of its connection was cancelled."""
+
+    async def scenario() -> None:
+        authority = TestAuthority()
+        broker = EmbeddedBroker(tmp_path, authority, ACQUIRER)
+        await broker.start()
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", broker.port, ssl=_context(tmp_path, authority), server_hostname="localhost"
+        )
+
+        async def talk() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    writer.write(b"\xc0\x00")  # PINGREQ
+                    await writer.drain()
+                    await asyncio.sleep(0)
+
+        async def listen() -> None:
+            with contextlib.suppress(OSError):
+                while await reader.read(4096):
+                    pass
+
+        try:
+            writer.write(b"\x10\x0e\x00\x04MQTT\x04\x02\x00\x1e\x00\x02T1")  # CONNECT
+            assert await soon(reader.readexactly(4)) == b"\x20\x02\x00\x00"
+            talking, listening = asyncio.create_task(talk()), asyncio.create_task(listen())
+            for _ in range(50):
+                await asyncio.sleep(0)
+            talking.cancel()
+        finally:
+            await broker.stop()
+        await soon(listening)
+        writer.close()
+
+    asyncio.run(scenario())
+
+
+def _context(folder: Path, authority: TestAuthority) -> ssl.SSLContext:
+    credential = authority.client("T1")
+    certificate, key = folder / "T1.pem", folder / "T1.key"
+    certificate.write_bytes(credential.certificate_pem)
+    key.write_bytes(credential.private_key_pem)
+    context = ssl.create_default_context(cadata=authority.certificate_der)
+    context.load_cert_chain(certificate, key)
+    return context
