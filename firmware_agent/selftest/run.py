@@ -31,6 +31,7 @@ KEY_RUN = "run."  # + plan: a run that has not come to its end: [begun, results]
 KEY_LAST = "test."  # + phase: [wall clock, plan, result, whether a defect that it found is not yet seen mended]
 KEY_DAILY = "daily"  # [wall clock or 0, boot count, time since that boot in ms] when the daily plan last came to its end
 DAY_S = 86400
+FIRST_DAILY_S = 3600  # of being on: a terminal that is switched off every night comes to its first one, too
 MAX_KEPT_DETAIL = 80  # characters
 SURVIVALS = 2  # times that a phase may take the terminal with it, before it is not begun again
 
@@ -96,20 +97,22 @@ def interrupted_plans(terminal: "Terminal") -> "list[str]":
 
 def daily_is_due(terminal: "Terminal") -> bool:
     """24 hours have passed since the last daily run came to its end: by the wall clock where it was known then and is now, else by the time
-    since this boot. A wall clock that shows an earlier time than then tells nothing: due.
+    since this boot. A wall clock that shows an earlier time than then tells nothing: due. Where none ever came to its end, one is due when
+    the terminal has been on for an hour.
     """
     record = terminal.store.get(KEY_DAILY)
-    last_s, boot_count, uptime_ms = 0, 0, 0
+    last_s, boot_count, uptime_ms, after_s = 0, 0, 0, FIRST_DAILY_S
     if record is not None:
         try:
             last_s, boot_count, uptime_ms = decode(record)
+            after_s = DAY_S
         except (CborError, TypeError, ValueError):
             last_s = 0
     if last_s and terminal.wall_s:
         return not 0 <= terminal.wall_s - last_s < DAY_S
     if boot_count != terminal.boot_count:
         uptime_ms = 0
-    return terminal.hal.clock.monotonic_ms() - uptime_ms >= DAY_S * 1000
+    return terminal.hal.clock.monotonic_ms() - uptime_ms >= after_s * 1000
 
 
 async def self_test(
