@@ -19,6 +19,7 @@ from firmware_agent.orders import ACTIONS
 from firmware_agent.selftest.firmware_image import MANIFEST_NAME
 from host_sim.acquirer.acquirer import Acquirer, ended, summary
 from host_sim.acquirer.office import LOOK_S, Office, OfficeError, order, order_fields
+from host_sim.acquirer.registry import Follower
 from host_sim.boards import boards
 from host_sim.firmware import describe, pack, release
 from host_sim.terminal import RUNTIMES, runtime_of
@@ -204,16 +205,14 @@ async def _watch(options: argparse.Namespace) -> bool:
 
 async def _follow(acquirer: Acquirer, told: Callable[[str], None]) -> None:
     """Tell what other processes take of terminals' messages; at first, where another one is at work, each terminal's state."""
-    registry = acquirer.registry
-    newest = registry.newest()
+    follower = Follower(acquirer.registry)
     if not acquirer.connected:
         for terminal, account in acquirer.accounts.items():
             if account.state:
                 link = {} if account.online else {"link": LINK_LOST}
                 told(f"{terminal}: verified {summary('state', account.state | link)}")
     while True:
-        for kept in registry.messages(after=newest):
-            newest = kept.id
+        for kept in follower.messages():
             if kept.taken_by != acquirer.process:
                 told(f"{kept.terminal}: verified {summary(kept.claims.kind.name, kept.claims.body)}")
         await asyncio.sleep(LOOK_S)

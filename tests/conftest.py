@@ -15,6 +15,7 @@ from host_sim.terminal import TerminalFailure
 # program -> where it may be besides PATH
 PLACES = {
     "mosquitto": ("/usr/sbin/mosquitto",),
+    "postgresql": tuple(str(folder / "initdb") for folder in Path("/usr/lib/postgresql").glob("*/bin")),
     "unifont": ("/usr/share/unifont/unifont.hex",),
     "pcscd": ("/usr/sbin/pcscd",),
     "vsmartcard-vpcd": ("/usr/lib/pcsc/drivers/serial/libifdvpcd.so",),

@@ -8,6 +8,7 @@ need() { # package, then the files of which one shows that it is there
   missing="$missing $package"
 }
 need mosquitto /usr/sbin/mosquitto /usr/local/sbin/mosquitto
+need postgresql /usr/lib/postgresql/*/bin/initdb
 need unifont /usr/share/unifont/unifont.hex
 need dbus /usr/bin/dbus-daemon
 need python3-dbusmock /usr/lib/python3/dist-packages/dbusmock/__init__.py

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +46,7 @@ from firmware_agent.state.machine import REVIEW_RECEIVED
 from host_sim.acquirer.rules import DONE, HELD, IN_FLIGHT, LATEST_ONLY, WAITING, LogHead, due
 
 IN_MEMORY = "sqlite://"
-LOCK_TIMEOUT_S = 30  # how long a process waits for another's transaction (SQLite)
+LOCK_TIMEOUT_S = 30  # how long a process waits for another's transaction (SQLite, PostgreSQL)
 MOST_AT_ONCE = 200  # terminals that one look for what is due gives
 LATE_S = 60  # how long a message is still taken that was signed by the key before: another process may have been slower with it
 
@@ -192,6 +193,8 @@ class Registry:
             if self.engine.dialect.name == "sqlite":
                 event.listen(self.engine, "connect", _prepare_sqlite)
                 event.listen(self.engine, "begin", _begin_sqlite)
+            elif self.engine.dialect.name == "postgresql":
+                event.listen(self.engine, "begin", _begin_postgresql)
             with self.engine.begin() as connection:
                 _metadata.create_all(connection)
         except (SQLAlchemyError, ImportError) as error:
@@ -282,9 +285,11 @@ class Registry:
 
     # Messages.
 
-    def messages(self, terminal: str = "", kinds: Sequence[str] = (), after: int = 0) -> list[Kept]:
-        """What was verified, in the order in which it was written. terminal '': of all; kinds (): of every kind; after: an id."""
-        query = select(_messages).where(_messages.c.id > after).order_by(_messages.c.id)
+    def messages(self, terminal: str = "", kinds: Sequence[str] = (), after: int = 0, also: Collection[int] = ()) -> list[Kept]:
+        """What was verified, in the order in which it was written. terminal '': of all; kinds (): of every kind; after: an id; also: ids
+        before that one.
+        """
+        query = select(_messages).where(or_(_messages.c.id > after, _messages.c.id.in_(also))).order_by(_messages.c.id)
         if terminal:
             query = query.where(_messages.c.terminal == terminal)
         if kinds:
@@ -421,6 +426,28 @@ class Registry:
     def has_seats(self) -> bool:
         with self._read() as connection:
             return bool(connection.scalar(select(func.count()).select_from(_seats)))
+
+
+class Follower:
+    """What is kept from now on, each message once. Where many write at once a transaction may end before one that was given a lower id:
+    what was passed over is looked for as long as a transaction may last.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._newest = registry.newest()
+        self._passed_over: dict[int, float] = {}  # id -> until when it is looked for (time.monotonic)
+
+    def messages(self) -> list[Kept]:
+        """Since the last call."""
+        now = time.monotonic()
+        self._passed_over = {number: until for number, until in self._passed_over.items() if now < until}
+        kept = self._registry.messages(after=self._newest, also=self._passed_over)
+        for message in kept:
+            self._passed_over.pop(message.id, None)
+            self._passed_over |= dict.fromkeys(range(self._newest + 1, message.id), now + LOCK_TIMEOUT_S)
+            self._newest = max(self._newest, message.id)
+        return kept
 
 
 class Entry:
@@ -611,3 +638,7 @@ def _begin_sqlite(connection: Connection) -> None:
     """A transaction that writes waits at its beginning: one that reads first could not be written when another was quicker."""
     reads = connection.get_execution_options().get("reads", False)
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'")

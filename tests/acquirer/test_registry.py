@@ -8,13 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from host_sim.acquirer.registry import IN_MEMORY, Order, Registry, RegistryError
+from firmware_agent.messages.schema import Claims, kind_named, topic
+from host_sim.acquirer.codec import Signer
+from host_sim.acquirer.registry import IN_MEMORY, Entry, Follower, Order, Registry, RegistryError
 from host_sim.acquirer.rules import DONE, IN_FLIGHT, WAITING
+from tests.acquirer.databases import postgresql
 
 ROOT = Path(__file__).parents[2]
 KEY = bytes(64)
+PRIVATE_KEY = ec.derive_private_key(1, ec.SECP256R1())
 NOW_S = 1_800_000_000
 TAKER = """
 import sys
@@ -26,9 +32,28 @@ print(*[registry.next_sequence("T1") for _ in range(int(sys.argv[2]))])
 """
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'registry.sqlite'}"
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    with postgresql() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgresql"))])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of an empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'registry.sqlite'}"
+    return emptied(request.getfixturevalue("cluster"))
+
+
+def emptied(url: str) -> str:
+    """The same; nothing is in that database any more."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+    return url
 
 
 @pytest.fixture
@@ -160,10 +185,35 @@ def test_a_database_that_cannot_be_opened_is_one_line_without_its_password(tmp_p
         assert "secret" not in str(error.value) and "\n" not in str(error.value)
 
 
-def test_a_process_that_waits_too_long_for_anothers_transaction_is_told_so(two: tuple[Registry, Registry]) -> None:
-    first, second = two
-    with second.engine.connect() as connection:
-        connection.execution_options(reads=True).exec_driver_sql("PRAGMA busy_timeout = 10")
+def test_a_process_that_waits_too_long_for_anothers_transaction_is_told_so(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("host_sim.acquirer.registry.LOCK_TIMEOUT_S", 1)
+    first, second = Registry(url), Registry(url)
+    first.enrol("T1", KEY)
     with first.entry("T1"), pytest.raises(SQLAlchemyError):
         second.next_sequence("T1")
     assert second.next_sequence("T1") == 1
+    first.close()
+    second.close()
+
+
+@pytest.mark.needs("postgresql")
+def test_who_follows_is_told_of_a_message_whose_transaction_ends_after_that_of_a_later_one(cluster: str) -> None:
+    first, second = (Registry(emptied(cluster)), Registry(cluster))
+    for terminal in ("T1", "T2"):
+        first.enrol(terminal, KEY)
+    follower = Follower(second)
+
+    def note(entry: Entry) -> None:
+        claims = Claims(kind_named("event"), entry.terminal, 1, {"name": "signed_on"}, boot_count=1)
+        where = topic("acq1", entry.terminal, "event")
+        assert entry.note(claims, Signer(PRIVATE_KEY).sign(where, claims), NOW_S, "a worker")
+
+    with first.entry("T1") as slow:
+        note(slow)
+        with second.entry("T2") as quick:
+            note(quick)
+        assert [kept.terminal for kept in follower.messages()] == ["T2"]
+    assert [kept.terminal for kept in follower.messages()] == ["T1"]
+    assert follower.messages() == []
+    first.close()
+    second.close()

@@ -28,6 +28,7 @@ from host_sim.acquirer.codec import Signer
 from host_sim.acquirer.office import Office
 from host_sim.acquirer.registry import Registry
 from host_sim.brokers import free_port
+from tests.acquirer.databases import postgresql
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 60.0
@@ -107,9 +108,9 @@ class Worker:
 
 
 @contextlib.contextmanager
-def acquirer(folder: Path, workers: int) -> Iterator[tuple[Office, Registry, list[Worker]]]:
-    """An acquirer's folder, its mosquitto, and its workers at work."""
-    office = asyncio.run(Office.found(folder / "acquirer", "acq1", "localhost", free_port(), 1))
+def acquirer(folder: Path, workers: int, registry: str = "") -> Iterator[tuple[Office, Registry, list[Worker]]]:
+    """An acquirer's folder, its mosquitto, and its workers at work. registry: URL of its database, '' for a file."""
+    office = asyncio.run(Office.found(folder / "acquirer", "acq1", "localhost", free_port(), 1, registry))
     log = folder / "mosquitto.log"
     begun: list[Worker] = []
     with log.open("wb") as output:
@@ -126,8 +127,11 @@ def acquirer(folder: Path, workers: int) -> Iterator[tuple[Office, Registry, lis
             process.wait()
 
 
-def test_a_worker_that_is_killed_loses_nothing_and_nothing_is_counted_twice(tmp_path: Path) -> None:
-    with acquirer(tmp_path, workers=3) as (office, registry, workers):
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgresql"))])
+def test_a_worker_that_is_killed_loses_nothing_and_nothing_is_counted_twice(database: str, tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        url = stack.enter_context(postgresql()) if database == "postgresql" else ""
+        office, registry, workers = stack.enter_context(acquirer(tmp_path, workers=3, registry=url))
         terminals = [Terminal(office, registry, name) for name in TERMINALS]
         victim = workers[1].process
         for number in range(MESSAGES):
