@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from firmware_agent.messages.schema import NOTICES
 from firmware_agent.settings import DEFAULTS
-from firmware_agent.state.reasons import REASON_KINDS
-from firmware_agent.texts import LANGUAGES
-from firmware_agent.texts import load as load_texts
+from firmware_agent.texts import LANGUAGES, SUFFIX
+from firmware_agent.texts import __file__ as texts_module
 from host_sim.boards import boards
 from host_sim.scenario import CARDS, EXPECTS, VERBS, Argument
 from host_sim.terminal import RUNTIMES, TerminalFailure, check_runtime, facts_of, runtime_of
+
+# Prefixes of the terminal's texts that a page uses, and endings of those that are too long for it.
+TEXTS = (
+    *("cause.", "device.", "link.", "material.", "moment.", "op.detail.", "op.event.", "outcome.", "phase.", "reason.", "recovery."),
+    *("reminder.name.", "shop."),
+)
+LONG_TEXTS = (".purpose", ".steps", ".verify")
 
 
 def why_not(board: str, runtime: str) -> str:
@@ -41,7 +48,7 @@ def choices(defaults: dict[str, str]) -> dict[str, Any]:
         "settings": DEFAULTS,
         "notices": list(NOTICES),
         "cards": list(CARDS),
-        "reasons": _reasons(),
+        "texts": {language: _texts(language) for language in LANGUAGES},
     }
 
 
@@ -82,11 +89,8 @@ def _argument(argument: Argument) -> dict[str, Any]:
     return {"allowed": list(argument.allowed), "number": argument.number, "optional": argument.optional}
 
 
-def _reasons() -> list[dict[str, str]]:
-    reasons = [{"code": kind.code} for kind in REASON_KINDS]
-    for language in LANGUAGES:
-        texts = load_texts(language)
-        for reason in reasons:
-            reason[language] = texts.get("reason." + reason["code"])
-        texts.close()
-    return reasons
+def _texts(language: str) -> dict[str, str]:
+    """The terminal's words for what a page tells of: one meaning has one text, on the terminal and beside it."""
+    lines = (Path(texts_module).parent / (language + SUFFIX)).read_text(encoding="utf-8").splitlines()
+    texts = dict(line.split("\t", 1) for line in lines)
+    return {key: text for key, text in texts.items() if key.startswith(TEXTS) and not key.endswith(LONG_TEXTS)}

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,9 @@ class NoAnswer(Exception):
 
 @dataclass
 class Passed:
-    """A message that passed. at_ms: since the start; verdict: VERIFIED, SENT, or the word by which it was refused; receipt: for it."""
+    """A message that passed. at_ms: since the start; verdict: VERIFIED, SENT, or the word by which it was refused; receipts: for it, of
+    which the first one decides; what was sent twice may have two of them.
+    """
 
     number: int
     at_ms: int
@@ -48,7 +50,7 @@ class Passed:
     meaning: str
     signed_by: str
     is_judged: bool = False  # by whom it is for
-    receipt: dict[str, Any] | None = None
+    receipts: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def kind(self) -> str:
@@ -64,7 +66,8 @@ class Passed:
         parts = [part._asdict() for part in inspector.parts(self.topic, self.message)]
         meaning = self.meaning if self.verdict in (VERIFIED, SENT) else REFUSAL_TEXTS.get(self.verdict, self.meaning)
         more = {"hex": self.message.hex(), "meaning": meaning, "signed_by": self.signed_by, "parts": parts}
-        return self.line() | more | {"receipt": jsonable(self.receipt)}
+        receipts = jsonable(self.receipts)
+        return self.line() | more | {"receipt": receipts[0] if receipts else None, "receipts": receipts}
 
 
 class Messages:
@@ -95,6 +98,15 @@ class Messages:
     def judged(self, message: bytes, after: int) -> Passed | None:
         """The message with these bytes that came after that number, once whom it is for has judged it."""
         return next((passed for passed in self._kept if passed.number > after and passed.is_judged and passed.message == message), None)
+
+    def under_way(self, message: bytes) -> Passed | None:
+        """The good message with these bytes that is on its way to the terminal: it has no receipt yet."""
+        return next((passed for passed in self._kept if passed.verdict == SENT and passed.message == message), None)
+
+    def named(self, name: bytes) -> Passed | None:
+        """Of those that went to the terminal, what a receipt is for that names it so: the first that has none yet, else the last."""
+        found = [passed for passed in self._kept if passed.direction == DOWN and sha256(passed.message).digest()[: len(name)] == name]
+        return next((passed for passed in found if not passed.receipts), found[-1] if found else None)
 
     @property
     def last_number(self) -> int:
@@ -139,11 +151,13 @@ class Traffic:
         return self._passed(UP, topic, message, keys)
 
     def down(self, topic: str, message: bytes) -> tuple[str, Passed] | None:
+        """It goes. What has no receipt yet is sent again by the acquirer, and is still the same message."""
+        terminal = self._owner(_level(topic))
+        again = self.terminals[terminal].under_way(message) if terminal else None
+        if again is not None:
+            return terminal, again
         public_key = self._backend.acquirer.public_key
-        found = self._passed(DOWN, topic, message, {key_id(public_key): public_key})
-        if found is not None and found[1].verdict == VERIFIED:
-            found[1].verdict = SENT
-        return found
+        return self._passed(DOWN, topic, message, {key_id(public_key): public_key})
 
     def judged(self, terminal: str, passed: Passed, refusal: str) -> None:
         """The acquirer has taken a message up, or has refused it."""
@@ -161,6 +175,8 @@ class Traffic:
         if not terminal:
             return None
         verdict = inspector.verdict(topic, message, keys)
+        if direction == DOWN and verdict.word == VERIFIED:
+            verdict = verdict._replace(word=SENT)  # that it is good its receipt says
         messages = self.terminals[terminal]
         at_ms = int((time.monotonic() - self._began) * 1000)
         passed = Passed(messages.number(), at_ms, direction, topic, message, _claims(message), *verdict)
@@ -169,14 +185,14 @@ class Traffic:
         return terminal, passed
 
     def _receipt(self, terminal: str, receipt: Claims) -> None:
-        """The receipts of a terminal are in the order of what they are for; what was sent twice has two of them."""
-        name = receipt.octets("of")
-        for passed in self.terminals[terminal]:
-            if passed.direction == DOWN and passed.receipt is None and sha256(passed.message).digest()[: len(name)] == name:
-                passed.receipt = receipt.body
-                passed.verdict, passed.is_judged = receipt.text("refusal") or VERIFIED, True
-                self._told(terminal, passed)
-                return
+        """The first receipt for a message is the verdict on it; one that comes later, for the same message sent twice, is listed."""
+        passed = self.terminals[terminal].named(receipt.octets("of"))
+        if passed is None:
+            return
+        if not passed.receipts:
+            passed.verdict, passed.is_judged = receipt.text("refusal") or VERIFIED, True
+        passed.receipts.append(receipt.body)
+        self._told(terminal, passed)
 
     # An altered copy.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import functools
 import json
 import os
 import re
@@ -12,7 +14,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Locator, Page, Playwright, Request, Route, expect
@@ -24,6 +26,7 @@ CHROMIUM = ("chromium", "chromium-browser")  # as distributions call it; Playwri
 WAIT_MS = 60_000
 BEGIN_S = 60
 END_S = 30
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 VIEWPORT = {"width": 1400, "height": 900}
 # What a person chooses by in the page's languages.
 MODES = {
@@ -35,7 +38,7 @@ MODES = {
 class Simulator:
     """`reinstate sim`, with agents on CPython. errors: the file that gets what it says of defects.
 
-    started again it is on the same port.
+    started again it is on the same port. It ends with whoever started it, however that ends.
     """
 
     def __init__(self, errors: Path) -> None:
@@ -46,11 +49,21 @@ class Simulator:
     def address(self) -> str:
         return f"http://127.0.0.1:{self._port}/"
 
+    @property
+    def process_id(self) -> int:
+        return self._process.pid
+
     def start(self) -> None:
         command = ["-m", "host_sim.cli", "sim", "--no-browser", "--runtime", "cpython", "--lang", "en", "--port", str(self._port)]
         with self.errors.open("ab") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+                [sys.executable, *command],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+                preexec_fn=_ends_with_its_parent(),
             )
         assert self._process.stdout is not None
         began, _, _ = select.select([self._process.stdout], [], [], BEGIN_S)
@@ -82,6 +95,14 @@ class Simulator:
 
     def said(self) -> str:
         return self.errors.read_text(errors="replace")
+
+
+def _ends_with_its_parent() -> Callable[[], object] | None:
+    """What a child does at first, so that the kernel interrupts it when its parent is gone; None where no kernel does that."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl  # before the fork: there is little that a child may do
+    return functools.partial(prctl, PR_SET_PDEATHSIG, int(signal.SIGINT))
 
 
 @contextlib.contextmanager
@@ -192,6 +213,30 @@ class Terminal:
         self.shows("confirm_form.title")
         self.press("1")
         self.shows("recovery.review.title")
+
+    def pass_the_tests(self) -> None:
+        """From the list of the tests before service to the page that says that it is back: prints, scans, and takes a card."""
+        self.press("1")
+        self.shows("exam.printer.seen")
+        expect(self.at("slip")).to_be_visible()
+        self.press("1")
+        self._passed("print")
+        self.press("1")
+        self.shows("exam.scanner.hold")
+        self.at("scan").click()
+        self._passed("scan")
+        self.press("1")
+        self.shows("exam.card_reader.hold")
+        self.at("card-insert").click()
+        expect(self.at("card-remove")).to_be_enabled()
+        self.shows("restored.title")
+        self.at("card-remove").click()
+
+    def _passed(self, test: str) -> None:
+        """The list of tests is back, and this one has passed."""
+        passed = self.say(f"test.{test}").pattern + r"\s*" + self.say("outcome.pass").pattern
+        self.shows("test.title")
+        expect(self.at("screen")).to_contain_text(re.compile(passed))
 
     def say(self, key: str, **values: object) -> re.Pattern[str]:
         """One of the terminal's own texts, wherever its lines are broken."""

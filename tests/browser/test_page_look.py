@@ -129,3 +129,36 @@ def test_nothing_has_to_be_scrolled_sideways_at_200_per_cent(zoomed: Desk, langu
         picture(desk, f"zoomed-{panel}-{language}")
         assert desk.page.evaluate("() => document.documentElement.scrollWidth") <= 640
         assert desk.page.evaluate(TOO_WIDE) == [], panel
+
+
+OVERLAPPING = """() => {
+  const parts = "#top button, #top select, .lamp, .group, .body, .key, .screen, .bench > header > *, [role=tab]";
+  const all = [...document.querySelectorAll(parts)].filter((node) => node.checkVisibility());
+  const boxes = all.map((node) => node.getBoundingClientRect());
+  const found = [];
+  for (let one = 0; one < all.length; one += 1) for (let two = one + 1; two < all.length; two += 1) {
+    if (all[one].contains(all[two]) || all[two].contains(all[one])) continue;
+    const [a, b] = [boxes[one], boxes[two]];
+    const isOver = a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+    if (isOver) found.push(`${all[one].outerHTML.slice(0, 80)} and ${all[two].outerHTML.slice(0, 80)}`);
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_display_keys_slot_and_paper_are_in_sight_and_nothing_overlaps(desk: Desk, language: str) -> None:
+    """In a window of 1400 x 900; and in narrow ones nothing is on top of something else, and the head of a wide one is one line."""
+    terminal = desk.add(language=language)
+    desk.at(f"card-insert-{terminal.id}").click()
+    body = terminal.at("body")
+    expect(body.locator(".card-in")).to_be_visible()
+    parts = [body.locator(".screen"), body.locator(".keypad"), body.locator(".slit"), body.locator(".card-in"), terminal.at("paper")]
+    for part in parts:
+        box = part.bounding_box()
+        assert box is not None and box["y"] >= 0 and box["y"] + box["height"] <= 900, (part, box)
+    for width in (1400, 1280, 1000, 700, 320):
+        desk.page.set_viewport_size({"width": width, "height": 900})
+        assert desk.page.evaluate("() => document.documentElement.scrollWidth") <= width
+        assert desk.page.evaluate(OVERLAPPING) == [], width
+        assert width < 1000 or desk.page.evaluate("() => document.getElementById('top').offsetHeight") < 64, width

@@ -16,6 +16,7 @@ import httpx
 
 from host_sim.desktop.server import listening, serving
 from host_sim.desktop.session import Session
+from host_sim.desktop.state_folder import opened
 
 T = TypeVar("T")
 LIMIT_S = 90.0  # a machine that is busy takes its time
@@ -121,15 +122,15 @@ class OneTerminal:
 
 
 @contextlib.contextmanager
-def desk(broker: str = "embedded") -> Iterator[Desk]:
-    """A server without terminals."""
+def desk(broker: str = "embedded", state: Path | None = None) -> Iterator[Desk]:
+    """A server without terminals, or with those that lie in `state`."""
     begun: list[Desk] = []
     ready, leave = threading.Event(), asyncio.Event()
 
     async def serve(folder: Path) -> None:
         defaults = {"board": "esp32s3_counter", "runtime": "cpython", "language": "en"}
-        session = Session(folder, broker=broker, defaults=defaults)
-        with contextlib.closing(listening(0)) as listener:
+        with contextlib.closing(listening(0)) as listener, opened(folder) as state:
+            session = Session(state, broker=broker, defaults=defaults)
             async with session.running(), serving(session, listener) as server:
                 begun.append(Desk(session, listener.getsockname()[1], asyncio.get_running_loop()))
                 ready.set()
@@ -137,13 +138,13 @@ def desk(broker: str = "embedded") -> Iterator[Desk]:
                 server.end()
 
     with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
-        thread = threading.Thread(target=lambda: asyncio.run(serve(Path(folder))))
+        thread = threading.Thread(target=lambda: asyncio.run(serve(state or Path(folder))))
         thread.start()
         try:
             assert ready.wait(LIMIT_S)
-            (opened,) = begun
-            with opened.client:
-                yield opened
+            (served,) = begun
+            with served.client:
+                yield served
         finally:
             if begun:
                 begun[0]._loop.call_soon_threadsafe(leave.set)

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import pytest
 from PIL import Image
 
+from firmware_agent.state.reasons import REASON_KINDS
+from firmware_agent.texts import LANGUAGES
 from host_sim.desktop.hub import MOST_WAITING, Hub
 from host_sim.desktop.server import STATIC
 from host_sim.machine.machine import RTC_FORMAT, RTC_READ
@@ -84,8 +86,8 @@ def test_the_choices_are_those_of_scenarios(a_desk: Desk) -> None:
     counter = next(board for board in choices["boards"] if board["id"] == "esp32s3_counter")
     assert counter["keys"][0] == ["1", "2", "3", "up"] and counter["display"] == {"width_px": 320, "height_px": 240}
     assert "cpython" in counter["runtimes"] and counter["default_runtime"] in counter["runtimes"]
-    assert [reason["code"] for reason in choices["reasons"]][:2] == ["maintenance", "hardware_fault"]
-    assert all(reason["en"] and reason["zh-CN"] for reason in choices["reasons"])
+    reasons = [f"reason.{kind.code}" for kind in REASON_KINDS]
+    assert all(choices["texts"][language][reason] for language in LANGUAGES for reason in reasons)
 
 
 def test_a_terminal_says_all_that_can_be_broken_of_it(off: OneTerminal) -> None:
@@ -268,4 +270,4 @@ def test_a_terminal_that_is_off_has_a_dark_display_in_its_own_pixels(off: OneTer
     assert answer.headers["content-type"] == "image/png" and answer.headers["cache-control"] == "no-store"
     picture = Image.open(io.BytesIO(answer.content))
     assert picture.size == (320, 240) and len(picture.getcolors() or ()) == 1
-    assert off.get("/screen").json() == {"lines": [], "page": ""}
+    assert off.get("/screen").json() == {"lines": [], "page": "", "pages": []}

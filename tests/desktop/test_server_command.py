@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -102,6 +103,44 @@ def test_a_port_that_is_taken_is_named() -> None:
 def test_a_port_that_is_none_is_named(port: str) -> None:
     ended = ran("--port", port, "--runtime", "cpython")
     assert ended.returncode == 2 and f"port {port}" in ended.stderr and "Traceback" not in ended.stderr
+
+
+def test_killed_while_a_terminal_is_on_it_goes_on_with_it_switched_off_and_nobody_else_does(tmp_path: Path) -> None:
+    kept = ("--no-browser", "--runtime", "cpython", "--lang", "en", "--state", str(tmp_path / "desk"))
+    with started(*kept) as (_, address), httpx.Client(base_url=address) as client:
+        assert client.post("api/terminals/T0000001/steps", json={"verb": "boot"}).status_code == 200
+        second = ran("--port", "0", *kept)
+        assert second.returncode == 2 and "is in use by another simulator" in second.stderr and second.stderr.count("\n") == 1
+    with started(*kept) as (process, address), httpx.Client(base_url=address) as client:
+        (terminal,) = client.get("api/terminals").json()
+        assert (terminal["id"], terminal["on"]) == ("T0000001", False)
+        assert client.post("api/terminals/T0000001/steps", json={"verb": "boot"}).status_code == 200
+        assert process.stderr is not None
+        assert process.stderr.readline() == "reinstate sim: goes on with T0000001, switched off, as after a power cut\n"
+        assert "has forgotten its sessions" in process.stderr.readline()
+
+
+def test_a_port_that_a_terminal_was_told_of_and_somebody_else_has_is_named(tmp_path: Path) -> None:
+    kept = ("--no-browser", "--runtime", "cpython", "--state", str(tmp_path))
+    with started(*kept):
+        pass
+    manifest = (tmp_path / "session.json").read_bytes()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", json.loads(manifest)["terminals"]["T0000001"]["shop"]["uplink_port"]))
+        taken.listen()
+        ended = ran("--port", "0", *kept)
+    assert ended.returncode == 2 and "T0000001" in ended.stderr and "cannot be had: Address already in use" in ended.stderr
+    assert ended.stderr.count("\n") == 1 and (tmp_path / "session.json").read_bytes() == manifest
+
+
+def test_a_registry_that_is_damaged_is_named_and_left(tmp_path: Path) -> None:
+    with started("--no-browser", "--runtime", "cpython", "--state", str(tmp_path)):
+        pass
+    for file in tmp_path.glob("registry.sqlite*"):
+        file.write_bytes(b"no database at all" * 100)
+    ended = ran("--port", "0", "--no-browser", "--runtime", "cpython", "--state", str(tmp_path))
+    assert ended.returncode == 2 and "the registry cannot be opened" in ended.stderr and "Traceback" not in ended.stderr
+    assert (tmp_path / "s1" / "first1").is_dir()
 
 
 def test_a_folder_that_is_not_empty_is_not_written_into(tmp_path: Path) -> None:

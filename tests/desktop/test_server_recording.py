@@ -134,6 +134,17 @@ def test_a_page_of_the_same_title_is_told_by_what_stands_newly_on_it(tmp_path: P
     assert all(step.verb in ("expect_page", "expect_text") for step in told)
 
 
+def test_pages_of_one_title_are_told_apart_by_what_else_stands_there_or_all_are_named() -> None:
+    reader = Reader("zh-CN")
+    texts = {key: text for text, key in ((reader._texts[key], key) for key in reader._texts)}
+    title = texts["statement.title"]
+    assert title == texts["explanation.title"]
+    assert reader.pages([title, texts["statement.violation.1"]]) == ["statement"]
+    assert reader.pages([title, texts["explanation.text"]]) == ["explanation"]
+    assert reader.pages([title]) == ["explanation", "statement"]
+    assert reader.pages(["?"]) == []
+
+
 def test_a_state_is_waited_for_where_it_came_since_the_last_action_and_stayed(tmp_path: Path) -> None:
     recorder = a_recorder()
     recorder.did("say", "first", seen("In service", mode="in_service"))

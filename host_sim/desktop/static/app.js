@@ -72,7 +72,7 @@ class App {
 
   useLanguage(language) {
     this.language = language;
-    this.t = words(language);
+    this.t = words(language, this.live.choices?.texts[language]);
     document.documentElement.lang = language;
     document.title = this.t("title");
     document.getElementById("stage").setAttribute("aria-label", this.t("stage"));
@@ -143,8 +143,7 @@ class App {
   }
 
   reasonWord(code) {
-    const reason = (this.live.choices.reasons ?? []).find((known) => known.code === code);
-    return reason?.[this.language] ?? this.t.or(`value.${code}`, code);
+    return this.t.or(`reason.${code}`, this.t.or(`value.${code}`, code));
   }
 
   valueWord(field, value) {
@@ -290,7 +289,7 @@ class App {
       return true;
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      this.#problems.set(where, error.gone ? this.t("gone.step") : error.message);
+      this.#problems.set(where, error.gone ? this.t("gone.step") : this.t.said(error.message));
       return false;
     } finally {
       if (!quietly) count(-1);
@@ -304,6 +303,7 @@ class App {
     const terminal = this.live.terminals.get(id);
     if (what === "sound" || what === "terminal") this.sound.tone(id, terminal.on ? terminal.hz : 0);
     if (what === "all" && this.live.connected) {
+      this.t = words(this.language, this.live.choices.texts[this.language]);
       this.#forget();
       this.#readSoon(this.ui.selected);
     }
@@ -471,40 +471,44 @@ class App {
     };
     return h(
       "form",
-      { class: "row adder", key: "adder", "aria-label": t("add.title"), onsubmit: add },
+      { class: "adder", key: "adder", "aria-label": t("add.title"), onsubmit: add },
       h(
-        "select",
-        {
-          name: "board",
-          "aria-label": t("add.board"),
-          "data-testid": "add-board",
-          onchange: (event) => this.set({ board: event.target.value }),
-        },
-        boards.map(({ id, name }) => h("option", { value: id, selected: id === board.id }, name[this.language] ?? name.en)),
-      ),
-      h(
-        "select",
-        { name: "runtime", key: board.id, "aria-label": t("add.runtime"), "data-testid": "add-runtime" },
-        board.runtimes.map((runtime) => h("option", { value: runtime, selected: runtime === runtimeFirst }, this.#runtimeWord(runtime))),
-      ),
-      h(
-        "select",
-        { name: "language", "aria-label": t("add.language"), "data-testid": "add-language" },
-        languages.map((language) =>
-          h(
-            "option",
-            { value: language, selected: language === defaults.language },
-            LANGUAGES.find(([id]) => id === language)?.[1] ?? language,
+        "div",
+        { class: "row" },
+        h(
+          "select",
+          {
+            name: "board",
+            "aria-label": t("add.board"),
+            "data-testid": "add-board",
+            onchange: (event) => this.set({ board: event.target.value }),
+          },
+          boards.map(({ id, name }) => h("option", { value: id, selected: id === board.id }, name[this.language] ?? name.en)),
+        ),
+        h(
+          "select",
+          { name: "runtime", key: board.id, "aria-label": t("add.runtime"), "data-testid": "add-runtime" },
+          board.runtimes.map((runtime) => h("option", { value: runtime, selected: runtime === runtimeFirst }, this.#runtimeWord(runtime))),
+        ),
+        h(
+          "select",
+          { name: "language", "aria-label": t("add.language"), "data-testid": "add-language" },
+          languages.map((language) =>
+            h(
+              "option",
+              { value: language, selected: language === defaults.language },
+              LANGUAGES.find(([id]) => id === language)?.[1] ?? language,
+            ),
           ),
         ),
+        h(
+          "button",
+          { type: "submit", class: "primary", "data-testid": "add-terminal", disabled: this.busy("", "add") || !board.runtimes.length },
+          icon("plus"),
+          t("add"),
+        ),
       ),
-      h(
-        "button",
-        { type: "submit", class: "primary", "data-testid": "add-terminal", disabled: this.busy("", "add") || !board.runtimes.length },
-        icon("plus"),
-        t("add"),
-      ),
-      lacks && h("p", { class: "note", key: "lacks" }, lacks.why),
+      lacks && h("p", { class: "note", key: "lacks" }, t.said(lacks.why)),
       this.problem("", "add"),
     );
   }
@@ -540,7 +544,7 @@ class App {
           ),
         ),
       ),
-      missing.map(({ why }) => h("p", { class: "note", key: why }, why)),
+      missing.map(({ why }) => h("p", { class: "note", key: why }, this.t.said(why))),
     );
   }
 

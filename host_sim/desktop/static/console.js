@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { formField, stepForm } from "./forms.js";
-import { verdictPill } from "./inspector.js";
+import { verdictPill, verdictWord } from "./inspector.js";
 
 // What an order takes of all that orders can take; an action that is not here is offered every field.
 const ORDER_FIELDS = {
@@ -35,13 +35,13 @@ export function consolePanel(app, terminal) {
     notices(app, terminal, account.notices),
     activation(app, terminal),
     reports(app, account),
-    list(app, "timeline", newest(account.timeline), (entry) => [moment(app, entry.at), readable(app, entry.what)]),
-    list(app, "summary", account.summary, (entry) => [readable(app, entry)]),
+    list(app, "timeline", newest(account.timeline), (entry) => [moment(app, entry.at), t.said(entry.what)]),
+    list(app, "summary", account.summary, (entry) => [t.said(entry)]),
     list(app, "events", newest(account.events), (entry) => [
       moment(app, entry.at),
-      h("b", {}, entry.name),
+      h("b", {}, t.or(`op.event.${entry.name}`, entry.name)),
       " ",
-      entry.detail,
+      t.detail(entry.detail),
       entry.times > 1 && ` ×${entry.times}`,
     ]),
     list(app, "receipts", newest(account.receipts), (entry) => receipt(app, entry)),
@@ -74,7 +74,7 @@ function state(app, account) {
           { class: "mode" },
           h("span", { class: `pill large ${modeTone(mode)}`, "data-testid": "mode" }, t.or(`mode.${mode}`, mode)),
           h("span", { class: "muted", "data-testid": "status" }, ` ${account.status ?? ""}`),
-          account.step && h("span", { class: "muted" }, ` · ${account.step}`),
+          account.step && h("span", { class: "muted" }, ` · ${t.or(`recovery.${account.step}.title`, account.step)}`),
         )
       : h("p", { class: "nothing" }, t("console.nothing_yet")),
     (account.tests_due ?? []).length > 0 &&
@@ -96,7 +96,6 @@ export function modeTone(mode) {
 
 function reasonLine(app, reason) {
   const code = typeof reason === "object" ? (reason.code ?? reason.reason) : reason;
-  if (code === undefined) return readable(app, reason);
   const rest =
     typeof reason === "object"
       ? Object.entries(reason).filter(
@@ -110,7 +109,7 @@ function reasonLine(app, reason) {
         "span",
         { class: "muted" },
         ` · ${app.t.or(`field.${name}`, name)} `,
-        ["since", "until"].includes(name) ? app.time(value) : app.t.or(`value.${value}`, value),
+        ["since", "until"].includes(name) ? app.time(value) : app.t.or(`${name === "component" ? "device" : "value"}.${value}`, value),
       ),
     ),
   ];
@@ -299,7 +298,7 @@ function reports(app, account) {
       h("b", {}, app.valueWord("test", entry.name)),
       " ",
       outcome(app, entry.outcome),
-      entry.cause && ` ${entry.cause}`,
+      entry.cause && ` ${t.or(`cause.${entry.cause}`, entry.cause)}`,
     ]),
   ];
 }
@@ -315,8 +314,9 @@ function report(app, entry) {
       {},
       outcome(app, result.outcome),
       " ",
-      result.told ?? result.phase,
-      result.detail && h("span", { class: "muted" }, ` · ${result.detail}`),
+      t.or(`phase.${result.phase}`, result.phase),
+      result.cause && ` · ${t.or(`cause.${result.cause}`, result.cause)}`,
+      result.detail && h("code", { class: "muted" }, ` · ${result.detail}`),
       h("span", { class: "muted" }, ` · ${result.duration_ms} ms`),
     );
   return [
@@ -332,7 +332,7 @@ function report(app, entry) {
 }
 
 function outcome(app, word) {
-  return h("span", { class: `pill ${{ pass: "good", skip: "" }[word] ?? "bad"}` }, app.valueWord("outcome", word));
+  return h("span", { class: `pill ${{ pass: "good", skip: "" }[word] ?? "bad"}` }, app.t.or(`outcome.${word}`, word));
 }
 
 function application(app, entry) {
@@ -349,7 +349,7 @@ function application(app, entry) {
         { class: "muted", "data-testid": "decided" },
         ` · ${t("application.decided", { status: t.or(`value.${entry.decided}`, entry.decided) })}`,
       ),
-    entry.applicant && h("div", {}, readable(app, entry.applicant)),
+    entry.applicant && h("div", {}, t.masked(entry.applicant)),
     entry.materials?.length > 0 &&
       h(
         "div",
@@ -366,7 +366,7 @@ function receipt(app, entry) {
     h(
       "span",
       { class: `pill ${good ? "good" : "bad"}` },
-      good ? app.t("verdict.accepted") : app.t.or(`verdict.${entry.refusal}`, entry.refusal),
+      good ? app.t("verdict.accepted") : verdictWord(app, entry.refusal),
     ),
     h("span", { class: "muted" }, ` ${entry.result}`),
     entry.of && h("code", { class: "muted" }, ` ${entry.of.slice(0, 8)}…`),
@@ -395,37 +395,4 @@ function list(app, name, entries, line) {
 
 function moment(app, at) {
   return at ? h("time", {}, `${app.time(at)} `) : null;
-}
-
-/** Anything that the server tells, as a person reads it. */
-export function readable(app, value) {
-  if (value === null || value === undefined) return "";
-  if (typeof value !== "object") return String(value);
-  if (Array.isArray(value)) {
-    return value.some((item) => typeof item === "object" && item !== null)
-      ? h(
-          "ul",
-          { class: "inner" },
-          value.map((item) => h("li", {}, readable(app, item))),
-        )
-      : value.join(", ");
-  }
-  return h(
-    "dl",
-    { class: "facts" },
-    Object.entries(value)
-      .filter(([, item]) => item !== "" && item !== null && !(Array.isArray(item) && !item.length))
-      .map(([name, item]) => [
-        h("dt", {}, app.t.or(`field.${name}`, name)),
-        h(
-          "dd",
-          {},
-          ["at", "when", "since", "until"].includes(name)
-            ? app.time(item)
-            : name === "reasons" && Array.isArray(item)
-              ? item.map((reason) => h("div", {}, reasonLine(app, reason)))
-              : readable(app, app.t.or(`value.${item}`, item)),
-        ),
-      ]),
-  );
 }

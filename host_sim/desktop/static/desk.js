@@ -47,7 +47,13 @@ function power(app, terminal) {
       },
       label,
     );
-  const asks = app.ui.asks === `factory_new ${terminal.id}`;
+  const question = `factory_new ${terminal.id}`;
+  const asks = app.ui.asks === question;
+  /** Asks, or does no longer; the focus goes along. */
+  const ask = (wanted) => {
+    app.set({ asks: wanted ? question : "" });
+    document.querySelector(`[data-asks="${terminal.id}"]`).focus();
+  };
   return h(
     "section",
     { class: "group around-power", key: "power", "aria-label": t("desk.power") },
@@ -81,8 +87,9 @@ function power(app, terminal) {
             key: "ask",
             class: "quiet small",
             "data-testid": `power-factory_new-${terminal.id}`,
+            "data-asks": terminal.id,
             disabled: app.busy(terminal.id, "power"),
-            onclick: () => app.set({ asks: `factory_new ${terminal.id}` }),
+            onclick: () => ask(true),
           },
           t("power.factory_new"),
         ),
@@ -90,7 +97,12 @@ function power(app, terminal) {
     asks &&
       h(
         "div",
-        { class: "row ask", role: "group", "aria-label": t("power.really") },
+        {
+          class: "row ask",
+          role: "group",
+          "aria-label": t("power.really"),
+          onkeydown: (event) => event.key === "Escape" && ask(false),
+        },
         h("p", {}, t("power.really")),
         h(
           "button",
@@ -99,15 +111,15 @@ function power(app, terminal) {
             class: "danger",
             "data-testid": `power-factory_new-yes-${terminal.id}`,
             onclick: () => {
-              app.set({ asks: "" });
+              ask(false);
               does("factory_new")();
             },
           },
           t("power.wipe"),
         ),
-        h("button", { type: "button", class: "quiet", onclick: () => app.set({ asks: "" }) }, t("cancel")),
+        h("button", { type: "button", class: "quiet", "data-asks": terminal.id, onclick: () => ask(false) }, t("cancel")),
       ),
-    terminal.failure && h("p", { class: "problem", role: "alert" }, terminal.failure),
+    terminal.failure && h("p", { class: "problem", role: "alert" }, t.said(terminal.failure)),
     app.problem(terminal.id, "keys"),
     app.problem(terminal.id, "power"),
   );
@@ -132,7 +144,7 @@ function paper(app, terminal) {
         class: "paper-way",
         tabindex: "0",
         role: "region",
-        "aria-label": t("paper.shown", { number: at + 1, of: terminal.slips }),
+        "aria-label": at < 0 ? t("paper.none") : t("paper.shown", { number: at + 1, of: terminal.slips }),
         "data-testid": `paper-${terminal.id}`,
       },
       at >= 0 && (at < last || terminal.lines > 0)

@@ -157,6 +157,7 @@ const CHINESE = {
     dead_radio: "无线模块无法启动",
     dns_fails: "DNS 无应答，任何域名都查不到地址",
     no_link: "看得到路由器，但每次都被断开",
+    cable_out: "网线已拔出",
     interface_gone: "USB 无线网卡被拔出",
     service_stopped: "NetworkManager 没有运行",
     not_allowed: "polkit 不允许代理程序控制网络",

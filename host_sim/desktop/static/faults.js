@@ -16,6 +16,7 @@ export function faultsPanel(app, terminal) {
       fault.seen,
       faultWords(fault, app.language),
       fault.cause,
+      t.or(`cause.${fault.cause}`, ""),
       t(fault.habit ? "faults.habit" : "faults.fault"),
     ]
       .join(" ")
@@ -116,6 +117,6 @@ function faultButton(app, terminal, fault, where) {
     },
     h("span", { class: "name" }, fault.name, fault.habit && h("span", { class: "tag" }, t("faults.habit"))),
     h("span", { class: "seen" }, faultWords(fault, app.language)),
-    fault.cause && h("span", { class: "cause" }, t("faults.cause", { cause: fault.cause })),
+    fault.cause && h("span", { class: "cause" }, t("faults.cause", { cause: t.or(`cause.${fault.cause}`, fault.cause) })),
   );
 }

@@ -3,6 +3,7 @@
 import { h, icon } from "./dom.js";
 
 const VERIFIED = "verified";
+const SIZE = /^(list|map) of \d+$|^\d+ bytes$|^[0-9a-f]+… \(\d+ bytes\)$|^tag \d+$|^floating point$/; // values that are words, and not the message's own
 const SENT = "sent"; // down, and no receipt of it yet
 
 export function messagesPanel(app, terminal) {
@@ -108,8 +109,8 @@ export function verdictPill(app, verdict, more = {}) {
   return h("span", { class: `pill ${{ [VERIFIED]: "good", [SENT]: "" }[verdict] ?? "bad"}`, ...more }, verdictWord(app, verdict));
 }
 
-function verdictWord(app, verdict) {
-  return app.t.or(`verdict.${verdict}`, verdict);
+export function verdictWord(app, verdict) {
+  return app.t.or(`verdict.${verdict}`, app.t.or(`op.detail.${verdict}`, verdict));
 }
 
 // --- one message
@@ -141,9 +142,9 @@ function detail(app, terminal, number) {
       fact(
         t("messages.verdict"),
         verdictPill(app, message.verdict, { "data-testid": "verdict" }),
-        message.meaning && ` ${message.meaning}`,
+        message.meaning && ` ${t.meaning(message.meaning)}`,
       ),
-      message.receipt && fact(t("messages.receipt"), text(message.receipt)),
+      message.receipts.length > 0 && fact(t("messages.receipt"), h("code", {}, message.receipts.map(text).join(", "))),
       message.signed_by && fact(t("messages.signed_by"), h("code", {}, message.signed_by)),
     ),
     h(
@@ -194,7 +195,7 @@ function detail(app, terminal, number) {
         { class: `outcome ${altered.verdict === VERIFIED ? "bad" : "good"}`, role: "status", "data-testid": "altered" },
         [
           t("alter.outcome", { at: altered.at, verdict: verdictWord(app, altered.verdict) }),
-          altered.meaning,
+          altered.meaning && t.meaning(altered.meaning),
           altered.receipt && t("alter.receipt", { receipt: text(altered.receipt) }),
         ]
           .filter(Boolean)
@@ -239,9 +240,9 @@ function detail(app, terminal, number) {
             },
             h("span", { class: `swatch tone-${at % 6}`, "aria-hidden": "true" }),
             h("span", { class: "at" }, t("messages.bytes_at", { at: part.at, to: part.at + part.length - 1 })),
-            h("span", { class: "name" }, part.name),
-            h("span", { class: "value" }, part.value),
-            part.meaning && h("span", { class: "meaning" }, part.meaning),
+            h("span", { class: "name" }, t.said(part.name)),
+            h("span", { class: "value" }, SIZE.test(part.value) ? t.said(part.value) : part.value),
+            part.meaning && h("span", { class: "meaning" }, t.meaning(part.meaning)),
           ),
         ),
       ),

@@ -109,7 +109,8 @@ function log(app, terminal) {
                   { key: line.number },
                   h("time", {}, line.when.toLocaleTimeString("en-GB")),
                   h("span", { class: `who ${line.who}` }, t.or(`who.${line.who}`, line.who)),
-                  h("span", { class: "line" }, line.line),
+                  // What the terminal writes on its console is in its own words.
+                  line.who === "terminal" ? h("code", { class: "line" }, line.line) : h("span", { class: "line" }, t.said(line.line)),
                 ),
               ),
           ),

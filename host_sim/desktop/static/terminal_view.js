@@ -4,6 +4,8 @@ import { h, icon } from "./dom.js";
 import { keyNamed } from "./keys.js";
 
 const PIXELS_PER_MM = 4.4; // as near to it as whole pixels of the display allow
+const ABOVE_MM = 18; // of the case around display and keys, at most: it is drawn with narrower edges, so that all of it is in sight
+const BELOW_MM = 8;
 const SMALL_PX = 220; // a display that is narrower is shown enlarged beside the terminal too
 const ENLARGED_PX = 384;
 
@@ -18,8 +20,9 @@ export function isSmall(board) {
   return board.display.width_px * scale(board).times < SMALL_PX;
 }
 
-function place({ x_mm, y_mm, width_mm, height_mm }) {
-  return { "--x": x_mm, "--y": y_mm, "--w": width_mm, "--h": height_mm };
+/** `cut`: by how much the upper edge is narrower than it is on the board. */
+function place({ x_mm, y_mm, width_mm, height_mm }, cut) {
+  return { "--x": x_mm, "--y": y_mm - cut, "--w": width_mm, "--h": height_mm };
 }
 
 export function terminalBody(app, terminal, board) {
@@ -27,7 +30,9 @@ export function terminalBody(app, terminal, board) {
   const { face } = board;
   const { mm } = scale(board);
   const keys = app.keys(terminal.id);
-  const gap = (face.display.y_mm + face.display.height_mm + face.keypad.y_mm) / 2;
+  const cut = Math.max(0, face.display.y_mm - ABOVE_MM);
+  const height = Math.min(face.height_mm, face.keypad.y_mm + face.keypad.height_mm + BELOW_MM) - cut;
+  const gap = (face.display.y_mm + face.display.height_mm + face.keypad.y_mm) / 2 - cut;
   const hint = `keys-of-${terminal.id}`;
   const down = (event) => {
     const key = keyNamed(event, board.keys);
@@ -45,7 +50,7 @@ export function terminalBody(app, terminal, board) {
       "data-testid": `body-${terminal.id}`,
       "aria-label": t("terminal.body", { id: terminal.id }),
       "aria-describedby": hint,
-      style: { "--mm-wanted": `${mm / 16}rem`, "--face-w": face.width_mm, "--face-h": face.height_mm },
+      style: { "--mm-wanted": `${mm / 16}rem`, "--face-w": face.width_mm, "--face-h": height },
       onkeydown: down,
       onkeyup: up,
       onblur: () => keys.releaseAll(),
@@ -55,17 +60,17 @@ export function terminalBody(app, terminal, board) {
     board.devices.includes("printer") && h("div", { class: `slit${terminal.lines ? " has-paper" : ""}`, "aria-hidden": "true" }),
     h(
       "div",
-      { class: "brand", "aria-hidden": "true", style: { "--y": face.display.y_mm } },
+      { class: "brand", "aria-hidden": "true", style: { "--y": face.display.y_mm - cut } },
       h("span", { class: "led" }),
       h("span", {}, terminal.id),
       board.devices.includes("sounder") && h("span", { class: `grille${terminal.hz ? " sounds" : ""}` }, h("i"), h("i"), h("i"), h("i")),
     ),
-    h("div", { class: "screen", style: place(face.display) }, display(app, terminal, board, "display")),
+    h("div", { class: "screen", style: place(face.display, cut) }, display(app, terminal, board, "display")),
     board.devices.includes("card_reader") &&
       h("div", { class: `field${terminal.card ? " has-card" : ""}`, "aria-hidden": "true", style: { "--y": gap } }, icon("waves")),
     h(
       "div",
-      { class: "keypad", style: { ...place(face.keypad), "--columns": board.keys[0].length, "--rows": board.keys.length } },
+      { class: "keypad", style: { ...place(face.keypad, cut), "--columns": board.keys[0].length, "--rows": board.keys.length } },
       board.keys.flat().map((key) => keyButton(app, terminal, face, keys, key)),
     ),
     terminal.card && h("div", { class: "card-in", "aria-hidden": "true" }, t(`card.${terminal.card}`)),

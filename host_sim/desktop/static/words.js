@@ -1,26 +1,134 @@
 // The page's own words, in English and Chinese. What a terminal says on its display and paper comes from the terminal.
 
+import { SENTENCES } from "./sentences.js";
+
 export const LANGUAGES = [
   ["en", "English"],
   ["zh-CN", "中文"],
 ];
 
-/** t(key, values): the text; t.or(key, other): the text, or the other where there is none. */
-export function words(language) {
+/**
+ * t(key, values): the text; t.or(key, other): the text, or the terminal's own of that key, or the other where there is none;
+ * t.said(sentence): what a part of the simulation says in English; t.meaning(text): several of those, with semicolons between;
+ * t.masked(text): of who applies, as far as it is shown; t.detail(text): of an event, as the terminal words it.
+ * texts: the terminal's own, key -> text.
+ */
+export function words(language, texts = {}) {
   const column = language === "zh-CN" ? 1 : 0;
+  const known = new Map(); // a log is drawn again and again
   const t = (key, values = {}) => {
     const row = WORDS[key];
     if (!row) throw new Error(`words.js has no text ${key}`);
     return row[column].replace(/\{(\w+)\}/g, (_, name) => values[name]);
   };
-  t.or = (key, other) => (Object.hasOwn(WORDS, key) ? t(key) : String(other));
+  t.or = (key, other) => (Object.hasOwn(WORDS, key) ? t(key) : (texts[key] ?? String(other)));
+  t.said = (sentence) => {
+    if (!known.has(sentence)) {
+      if (known.size > MOST_KNOWN) known.clear();
+      known.set(sentence, said(t, column, sentence));
+    }
+    return known.get(sentence);
+  };
+  t.meaning = (text) => {
+    const pieces = text.split("; ");
+    const told = [];
+    while (pieces.length) {
+      // The longest beginning that is one sentence: some have a semicolon within.
+      let count = pieces.length;
+      while (count > 1 && !EXACT.has(plain(pieces.slice(0, count).join("; ")))) count -= 1;
+      told.push(t.said(pieces.splice(0, count).join("; ")));
+    }
+    return told.join(t("semicolon"));
+  };
+  t.masked = (text) => each(text, ", ", t.said).join(t("comma"));
+  t.detail = (text) => each(text.replaceAll("; ", ", ").replaceAll(": ", ", "), ", ", (piece) => detail(t, piece)).join(t("comma"));
   return t;
 }
+
+const MOST_KNOWN = 4000;
+
+/** Without the marks of a document. */
+function plain(sentence) {
+  return sentence.replaceAll("`", "");
+}
+
+function each(text, between, word) {
+  return text.split(between).filter(Boolean).map(word);
+}
+
+const EXACT = new Map(SENTENCES);
+const PATTERNS = SENTENCES.filter(([english]) => english.includes("{")).map(([english, chinese]) => [
+  new RegExp(`^${english.replace(/[[\]().*+?^$|\\]/g, "\\$&").replace(/\{(\w+)\}/g, "(?<$1>.+?)")}$`, "s"),
+  chinese,
+]);
+
+function said(t, column, sentence) {
+  const text = plain(sentence);
+  if (column === 0) return text;
+  if (EXACT.has(text)) return EXACT.get(text);
+  for (const [pattern, chinese] of PATTERNS) {
+    const found = pattern.exec(text);
+    if (found) return chinese.replace(/\{(\w+)\}/g, (_, name) => (PLACES[name] ? PLACES[name](t, found.groups[name]) : found.groups[name]));
+  }
+  return text;
+}
+
+/** As the terminal itself puts it: a piece is a phrase, whose number is a value; else word by word. */
+function detail(t, piece) {
+  const all = piece.split(" ").filter((word) => word !== "%");
+  const isValue = (word) => /\d/.test(word);
+  const phrase = t.or(`op.detail.${all.filter((word) => !isValue(word)).join("_")}`, "");
+  if (phrase) return phrase.replace("%(number)s", all.filter(isValue).join(" ")).replaceAll("%%", "%").trim();
+  const kinds = ["op.detail.", "cause.", "device.", "reminder.name.", "shop."];
+  const word = (one) => kinds.map((kind) => t.or(kind + one.replace(/^due_/, ""), "")).find(Boolean) ?? one;
+  return all.map((one) => (isValue(one) ? one : word(one).replace("%(number)s", "").trim())).join(" ");
+}
+
+const of = (kind) => (t, word) => t.or(`${kind}.${word}`, word);
+const list = (kind, between = ", ") => (t, text) => each(text, between, (word) => t.or(`${kind}.${word}`, word)).join(t("comma"));
+const two = (first, second) => (t, text) =>
+  each(text, ", ", (pair) => {
+    const [one, ...rest] = pair.split(" ");
+    return [t.or(`${first}.${one}`, one), ...rest.map((word) => t.or(`${second}.${word}`, word))].join(" ");
+  }).join(t("comma"));
+
+// What stands in a sentence's place, in words.
+const PLACES = {
+  mode: of("mode"),
+  link: of("link"),
+  purpose: of("value"),
+  status: of("value"),
+  about: of("value"),
+  outcome: of("outcome"),
+  test: of("value"),
+  event: of("op.event"),
+  refusal: (t, word) => t.or(`verdict.${word}`, t.or(`op.detail.${word}`, t.or(`activation.${word}`, word))),
+  hostile: of("hostile"),
+  card: of("card"),
+  key: of("key"),
+  device: of("device"),
+  switch: of("switch"),
+  which: of("which"),
+  level: of("level_of"),
+  events: list("op.event"),
+  reasons: list("reason"),
+  moments: list("moment"),
+  materials: (t, text) => each(text, " ", (number) => t.or(`material.${number.slice(1)}`, number)).join(t("comma")),
+  results: two("phase", "outcome"),
+  tests: two("outcome", "value"),
+  people: two("value", "value"),
+  order: two("value", "reason"),
+  pieces: (t, text) => each(text, "; ", t.said).join(t("semicolon")),
+  masked: (t, text) => t.masked(text),
+  detail: (t, text) => t.detail(text),
+  said: (t, text) => t.said(text),
+};
 
 const WORDS = {
   "title": ["Reinstate simulator", "Reinstate 终端模拟器"],
   "title.what": ["desktop simulator", "桌面模拟器"],
   "comma": [", ", "、"],
+  "semicolon": ["; ", "；"],
   "optional": ["optional", "选填"],
   "cancel": ["Cancel", "取消"],
   "copy": ["Copy", "复制"],
@@ -74,7 +182,7 @@ const WORDS = {
   "power.factory_new": ["Factory new …", "恢复出厂……"],
   "power.really": ["The power goes off, and everything on its flash is wiped.", "终端将断电，存储内容全部清除。"],
   "power.wipe": ["Wipe it", "确认清除"],
-  "paper.none": ["No paper has come out yet.", "尚未打印。"],
+  "paper.none": ["No slip yet.", "尚无票据。"],
   "paper.slip": ["Slip {number}", "第 {number} 张票据"],
   "paper.shown": ["Slip {number} of {of}", "第 {number} 张票据，共 {of} 张"],
   "paper.earlier": ["The slip before", "上一张"],
@@ -145,16 +253,6 @@ const WORDS = {
   "application.number": ["No. {number}", "第 {number} 号"],
   "application.superior": ["to the superior", "提交上级"],
   "application.materials": ["At hand: {list}", "已备材料：{list}"],
-  "material.1": ["identity card", "身份证"],
-  "material.2": ["bank card", "银行卡"],
-  "material.3": ["licence", "营业执照"],
-  "material.4": ["photographs", "照片"],
-  "material.5": ["proof of purchase", "购机凭证"],
-  "material.6": ["contract", "合同"],
-  "material.7": ["transactions", "交易记录"],
-  "material.8": ["warranty", "保修凭证"],
-  "material.9": ["explanation", "情况说明"],
-  "material.10": ["the terminal's reports", "终端报告"],
 
   "mode.in_service": ["In service", "正常服务"],
   "mode.suspended": ["Suspended", "已停用"],
@@ -240,12 +338,6 @@ const WORDS = {
   "value.pay": ["Pay", "支付"],
   "value.keys": ["Keys", "按键"],
   "value.screen": ["Screen", "屏幕"],
-  "value.pass": ["pass", "通过"],
-  "value.fail": ["fail", "未通过"],
-  "value.error": ["error", "出错"],
-  "value.timeout": ["timeout", "超时"],
-  "value.aborted": ["given up", "已放弃"],
-  "value.skip": ["skipped", "跳过"],
   "value.yes": ["yes", "是"],
   "value.no": ["no", "否"],
   "value.HOST": ["the acquirer", "支付机构"],
@@ -253,23 +345,12 @@ const WORDS = {
   "value.acquirer": ["acquirer", "支付机构"],
   "value.terminal": ["terminal", "终端"],
   "value.technician": ["technician", "维修人员"],
+  "value.staff": ["staff", "员工"],
   "value.merchant": ["merchant", "商户"],
 
-  "device.card_reader": ["Card reader", "读卡器"],
-  "device.clock": ["Clock", "时钟"],
-  "device.display": ["Display", "显示屏"],
-  "device.firmware": ["Program files", "程序文件"],
-  "device.keypad": ["Keypad", "键盘"],
   "device.names": ["Names (DNS)", "域名解析"],
-  "device.network": ["Network", "网络"],
   "device.payment": ["Payment host", "支付主机"],
-  "device.power": ["Power supply", "电源"],
-  "device.printer": ["Printer", "打印机"],
   "device.program": ["Program", "程序"],
-  "device.scanner": ["Scanner", "扫码器"],
-  "device.secure_element": ["Security chip", "安全芯片"],
-  "device.sounder": ["Sounder", "蜂鸣器"],
-  "device.storage": ["Storage", "存储"],
   "device.uplink": ["Way to the acquirer", "通往支付机构的线路"],
   "device.display_bus": ["Wire of the display", "显示屏总线"],
   "device.reader_bus": ["Wire of the card reader", "读卡器总线"],
@@ -284,7 +365,7 @@ const WORDS = {
   "faults.count": ["{shown} of {all}", "{shown} / {all} 项"],
   "faults.fault": ["fault", "故障"],
   "faults.habit": ["habit", "习性"],
-  "faults.cause": ["found as {cause}", "诊断为 {cause}"],
+  "faults.cause": ["found as: {cause}", "诊断为：{cause}"],
   "faults.on": ["{count} broken", "{count} 处故障"],
 
   "network.link": ["Way to the acquirer", "通往支付机构的线路"],
@@ -298,6 +379,7 @@ const WORDS = {
   "network.broker_start": ["Start", "启动"],
   "broker.running": ["running", "运行中"],
   "broker.stopped": ["stopped", "已停止"],
+  "broker.died": ["died", "意外停止"],
   "network.latency": ["Extra delay, each direction (ms; now {ms})", "附加延迟，单向（毫秒；当前 {ms}）"],
   "network.clock": ["The terminal's clock jumps", "终端时钟跳变"],
   "jump.-86400": ["− 1 day", "− 1 天"],
@@ -362,6 +444,30 @@ const WORDS = {
   "verdict.replayed": ["replayed", "重放"],
   "verdict.malformed": ["malformed", "格式错误"],
 
+  // what stands in the places of sentences
+  "key.up": ["up", "上"],
+  "key.down": ["down", "下"],
+  "key.clear": ["clear", "清除"],
+  "key.cancel": ["cancel", "取消"],
+  "key.help": ["help", "帮助"],
+  "key.enter": ["enter", "确认"],
+  "which.first": ["first", "第一台"],
+  "which.second": ["second", "第二台"],
+  "switch.cut": ["cut", "切断"],
+  "switch.restore": ["restore", "恢复"],
+  "switch.stop": ["stop", "停止"],
+  "switch.start": ["start", "启动"],
+  "link.lost": ["lost", "连接中断"],
+  "level_of.the reviewer": ["the reviewer", "审核部门"],
+  "level_of.his superior": ["his superior", "上级管理部门"],
+  "moment.suspended": ["suspended", "停用"],
+  "moment.applied": ["applied", "已提交申请"],
+  "moment.lifted": ["lifted", "解除停用"],
+  "activation.wrong_code": ["wrong", "错误"],
+  "activation.used": ["used", "已使用"],
+  "activation.too_many_tries": ["burnt by too many tries", "尝试过多"],
+  "activation.not_possible": ["not readable", "无法读取"],
+
   "record.title": ["Recording", "录制"],
   "record.what": [
     "All that is done at this terminal is written down as a scenario, which reinstate run replays. To begin anew, a new device takes its place.",
@@ -383,6 +489,8 @@ const WORDS = {
   "who.network": ["network", "网络"],
   "who.hardware": ["hardware", "硬件"],
   "who.payment": ["payment", "支付"],
+  "who.technician": ["technician", "维修人员"],
+  "who.attacker": ["attacker", "攻击者"],
 
   "runtime.micropython": ["MicroPython", "MicroPython"],
   "runtime.cpython": ["CPython", "CPython"],
