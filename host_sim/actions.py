@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 from collections.abc import Awaitable, Callable
 from random import Random
@@ -26,12 +25,13 @@ from host_sim.acquirer.equipment import software_element
 from host_sim.brokers import BrokerFailure
 from host_sim.chips.cards import BadgeCard, Card, MuteCard, NoPpseCard, PaymentCard, StrictLeCard
 from host_sim.firmware import release
-from host_sim.looking import LOOK_S, Onlooker, StepFailed
+from host_sim.looking import Onlooker, StepFailed
 from host_sim.microcontroller import Microcontroller
 from host_sim.provision import issue_badge
 from host_sim.scenario import Step
 from host_sim.simulated_time import SimulatedTime
 from host_sim.technician import Technician
+from host_sim.waiting import comes
 from host_sim.world import ACQUIRER, NEIGHBOUR, Shop
 
 BADGE, BADGE_NAME = "T-0042", "Chen"  # number and name on the technician's badge
@@ -63,7 +63,7 @@ class Actions:
         self.code = ""
         self.hostile_refused = 0
         self._cuts_power = False  # the power goes after the next write
-        self._notices = 0  # sent, and the number of the last
+        self.notices = 0  # sent, and the number of the last
         self.decided = 0  # number of the last application that the acquirer has decided
 
     async def do(self, step: Step) -> None:
@@ -94,7 +94,7 @@ class Actions:
     async def do_time(self, argument: dict[str, str]) -> None:
         """Whatever is due in that time happens, in its order."""
         if not isinstance(self._shop.backend.time, SimulatedTime):
-            raise StepFailed("this run is in real time, which nobody can forward; it takes --time simulated")
+            raise StepFailed("this run is in real time, which nobody can forward; it takes simulated time")
         seconds = int(argument["forward_s"])
         self._shop.tell("time", f"{seconds} s pass")
         await asyncio.sleep(seconds)
@@ -221,10 +221,7 @@ class Actions:
     async def do_let_go(self, key: str) -> None:
         """Not before a terminal that looks has seen it: no finger is so quick."""
         keypad = self._keypad_with(key)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FINGER_S):
-                while self._shop.terminal.is_on and not keypad.is_seen(key):
-                    await asyncio.sleep(LOOK_S)
+        await comes(lambda: not self._shop.terminal.is_on or keypad.is_seen(key), FINGER_S)
         keypad.release(key)
         self._shop.tell("person", f"lets go of {key}")
 
@@ -288,14 +285,11 @@ class Actions:
         def ended() -> int:
             return sum(line.startswith("self-test ") and " ended, " in line for line in self._shop.terminal.lines)
 
-        before, began_ms = ended(), self._shop.backend.time.now_ms()
+        before = ended()
         for line in self._shop.terminal.lines[-1:]:
             helper.heard(line)  # it may have asked for something already
-        while ended() == before:
-            self._shop.check()
-            if self._shop.backend.time.now_ms() - began_ms > SELF_TEST_TIMEOUT_S * 1000:
-                raise StepFailed(f"no self-test has ended: {self._shop.terminal.lines[-1]}")
-            await asyncio.sleep(LOOK_S)
+        if not await comes(lambda: ended() > before, SELF_TEST_TIMEOUT_S, self._shop.check):
+            raise StepFailed(f"no self-test has ended: {self._shop.terminal.lines[-1]}")
 
     async def do_code(self, text: str) -> None:
         self._chip("scanner").present(text)
@@ -333,9 +327,9 @@ class Actions:
         self._shop.tell("acquirer", "signed order: " + " ".join(argument.values()))
 
     async def do_notice(self, argument: dict[str, str]) -> None:
-        self._notices += 1
-        await self._shop.acquirer.send("notice", self._shop.name, {"notice": self._notices, **self._with_times(argument)})
-        self._shop.tell("acquirer", f"signed notice {self._notices}: {argument['about']}")
+        self.notices += 1
+        await self._shop.acquirer.send("notice", self._shop.name, {"notice": self.notices, **self._with_times(argument)})
+        self._shop.tell("acquirer", f"signed notice {self.notices}: {argument['about']}")
 
     def _date(self, value: str) -> str:
         """A setting's value; 'today+30' and 'today-2' are dates, counted from today where the terminal stands."""

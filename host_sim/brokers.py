@@ -90,6 +90,8 @@ class MosquittoBroker:
     the one that is issued here for localhost; listen: the address on which it does.
     """
 
+    KEEPS_SESSIONS = True  # when this process ends
+
     def __init__(
         self,
         folder: Path,
@@ -315,6 +317,8 @@ class EmbeddedBroker:
 
     Sessions and retained messages live in memory: `restart` forgets them.
     """
+
+    KEEPS_SESSIONS = False
 
     def __init__(self, folder: Path, authority: TestAuthority, acquirer: str, server: Credential | None = None) -> None:
         self._acquirer = acquirer

@@ -23,11 +23,11 @@ from host_sim.evidence_package import is_package, verify_package_and_print
 from host_sim.fault_matrix import run_matrix
 from host_sim.fleet import command as fleet
 from host_sim.junit import junit_xml
-from host_sim.platform import RealTime, Time
+from host_sim.platform import TIMES, time_of_name
 from host_sim.runs import Run, run_all
 from host_sim.scenario import ScenarioError, load
 from host_sim.siege import AttackError
-from host_sim.simulated_time import SimulatedTime
+from host_sim.simulated_time import SEED
 from host_sim.story import Outcome, play
 from host_sim.terminal import RUNTIMES, TerminalFailure, check_runtime, has_simulated_time, runtime_of
 from host_sim.verify import VerifyError, verify_and_print
@@ -36,7 +36,6 @@ from host_sim.world import BROKERS
 GOOD, FAILED, WRONG_USAGE = 0, 1, 2
 BOTH = "both"  # runtimes
 ALL = "all"
-TIMES = ("simulated", "real")
 CORES = os.cpu_count() or 1
 
 
@@ -52,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run.add_argument("--jobs", type=_count, default=CORES, metavar="N", help="runs at the same time (default: %(default)s)")
     run.add_argument("--broker", choices=BROKERS, default="embedded", help="default: %(default)s")
     run.add_argument("--time", choices=TIMES, help="default: simulated, where board and broker have it")
+    run.add_argument("--seed", type=_count, metavar="N", help=f"of chance in simulated time (default: {SEED})")
     run.add_argument("--json", action="store_true", help="print one JSON document and nothing else on stdout")
     run.add_argument("--junit", type=Path, metavar="FILE", help="write the steps as JUnit XML")
     run.add_argument("--screens", type=Path, metavar="DIR", help="write each expected screen and slip as PNG")
@@ -71,9 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     faults = commands.add_parser("faults", help="run the fault matrix: what the self-test says of each fault", description=_faults.__doc__)
     faults.add_argument("--board", choices=boards(), default="esp32s3_counter", help="default: %(default)s")
     faults.add_argument("--runtime", choices=RUNTIMES, help="what the agent runs on (default: what the board is made for)")
-    faults.add_argument("--only", default="*", metavar="PATTERN", help="faults whose id matches, as 'printer.*' (default: all)")
+    faults.add_argument(
+        "--only", action="append", metavar="PATTERN", help="faults whose id matches, as 'printer.*'; several times for more (default: all)"
+    )
     faults.add_argument("--clean-runs", type=_count, default=200, metavar="N", help="runs of a sound terminal (default: %(default)s)")
-    faults.add_argument("--jobs", type=_count, default=4, metavar="N", help="terminals at the same time (default: %(default)s)")
+    faults.add_argument("--jobs", type=_count, default=CORES, metavar="N", help="terminals at the same time (default: %(default)s)")
+    faults.add_argument("--time", choices=TIMES, help="default: simulated, where the board has it")
     faults.add_argument("--seed", type=int, default=1, help="of all that is random (default: %(default)s)")
     faults.add_argument("--json", action="store_true", help="print one JSON document and nothing else on stdout")
     attack = commands.add_parser("attack", help="attack a terminal and its acquirer with hostile messages", description=_attack.__doc__)
@@ -124,9 +127,11 @@ def _run(options: argparse.Namespace) -> int:
         return _run_several(runs, options)
     board, runtime = runs[0].board, runs[0].runtime
     scenario = load(runs[0].scenario)
-    time: Time = RealTime() if runs[0].time == "real" else SimulatedTime()
+    time = time_of_name(runs[0].time, runs[0].seed)
     began_ms = time.now_ms()
     out = sys.stderr if options.json else sys.stdout
+    if runs[0].seed != SEED:
+        print(f"seed {runs[0].seed}", file=out, flush=True)
 
     def tell(who: str, what: str) -> None:
         if who:
@@ -173,17 +178,20 @@ def _runs_of(path: Path, options: argparse.Namespace) -> list[Run]:
     for board in (name for name in boards() if runtime_of(name) == RUNTIMES[0]) if chosen == ALL else (chosen,):
         for runtime in RUNTIMES if options.runtime == ALL else (options.runtime or runtime_of(board),):
             check_runtime(board, runtime)
-            time = _time_of(board, options)
-            runs += [Run(path, board, runtime, language, options.broker, time) for language in languages]
+            time = _time_of(board, options.broker, options.time)
+            if time == "real" and options.seed is not None:
+                raise ScenarioError("--seed is for simulated time; chance in real time has none")
+            seed = SEED if options.seed is None else options.seed
+            runs += [Run(path, board, runtime, language, options.broker, time, seed) for language in languages]
     return runs
 
 
-def _time_of(board: str, options: argparse.Namespace) -> str:
+def _time_of(board: str, broker: str, wanted: str | None) -> str:
     """Simulated, unless told otherwise, or board or broker have it not."""
-    missing = f"board {board}" if not has_simulated_time(board) else "broker mosquitto" if options.broker == "mosquitto" else ""
-    if missing and options.time == "simulated":
+    missing = f"board {board}" if not has_simulated_time(board) else "broker mosquitto" if broker == "mosquitto" else ""
+    if missing and wanted == "simulated":
         raise ScenarioError(f"{missing} has no simulated time; it takes --time real")
-    return options.time or ("real" if missing else "simulated")
+    return wanted or ("real" if missing else "simulated")
 
 
 def _run_several(runs: list[Run], options: argparse.Namespace) -> int:
@@ -212,19 +220,19 @@ def _faults(options: argparse.Namespace) -> int:
     runtime = options.runtime or runtime_of(options.board)
     check_runtime(options.board, runtime)
     out = sys.stderr if options.json else sys.stdout
-    matrix = asyncio.run(
-        run_matrix(
-            options.board,
-            runtime,
-            options.only,
-            options.clean_runs,
-            max(1, options.jobs),
-            options.seed,
-            lambda line: print(line, file=out, flush=True),
-        )
+    only = options.only or ["*"]
+    matrix = run_matrix(
+        options.board,
+        runtime,
+        only,
+        options.clean_runs,
+        time=_time_of(options.board, "embedded", options.time),
+        jobs=max(1, options.jobs),
+        seed=options.seed,
+        tell=lambda line: print(line, file=out, flush=True),
     )
     if not matrix.diagnosed and not matrix.clean:
-        raise ScenarioError(f"no fault of {options.board} matches {options.only!r}, and no clean run was asked for")
+        raise ScenarioError(f"no fault of {options.board} matches {' or '.join(only)}, and no clean run was asked for")
     if options.json:
         print(json.dumps(matrix.document(), indent=2))
     else:

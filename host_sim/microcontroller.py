@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 OVERLAY = Path(__file__).parent / "machine" / "overlay"
 OVERLAY_SIMULATED = OVERLAY.with_name("overlay_simulated")  # lies over it where time is simulated
+SEED_VARIABLE = "REINSTATE_SEED"  # by which overlay_simulated/os.py finds it
 HEAP_BYTES = 1_000_000  # words here are 64 bit: about twice what a microcontroller needs; compiling the sources is included
 WATCHDOG_LOOK_S = 0.05  # whether it was started
 CANCEL_AGAIN_S = 0.2  # a wait whose time is over in the same turn takes a cancellation for its own
@@ -87,6 +88,12 @@ class Microcontroller(DesktopTerminal):
             "firmware": self.image,
             **self.bench.buses,
         }
+
+    def keep(self) -> None:
+        folder = self.folder / "chips"
+        folder.mkdir(exist_ok=True)
+        for kind, chip in self.bench.chips.items():
+            chip.keep(folder / f"{kind}.json")
 
     def hal(self) -> Hal:
         hal: Hal = self.board.build(self._platform(self.bench))
@@ -199,6 +206,8 @@ class Microcontroller(DesktopTerminal):
         await server.start()
         overlays = f"{OVERLAY}" if guest is None else f"{OVERLAY_SIMULATED}:{OVERLAY}"
         environment = {"MICROPYPATH": f"{overlays}:{self.device}:.frozen", server.ENVIRONMENT: str(socket)}
+        if guest is not None:
+            environment[SEED_VARIABLE] = str(guest.seed)
         process = await asyncio.create_subprocess_exec(
             binary,
             "-X",

@@ -13,7 +13,7 @@ from hal.platform import Platform
 from host_sim.chips.flash import Flash
 from host_sim.machine.machine import NET_RESOLVE, Machine
 from host_sim.machine.network import Network
-from host_sim.simulated_time import TICKS_HALF, TICKS_PERIOD, SimulatedTime
+from host_sim.simulated_time import SEED, TICKS_HALF, TICKS_PERIOD, SimulatedTime
 
 if TYPE_CHECKING:
     from host_sim.machine.machine import Port
@@ -52,6 +52,12 @@ class RealTime:
 
 
 Time = RealTime | SimulatedTime
+TIMES = ("simulated", "real")
+
+
+def time_of_name(name: str, seed: int = SEED) -> Time:
+    """name: one of TIMES; seed: of chance in simulated time."""
+    return SimulatedTime(seed=seed) if name == "simulated" else RealTime()
 
 
 def in_process_platform(

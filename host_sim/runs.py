@@ -10,12 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from host_sim.simulated_time import SEED
+
 RUN_TIMEOUT_S = 900.0  # of one run: no scenario lasts nearly as long
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a scenario. language: of its screens; time: 'simulated' or 'real'; '' for the best there is."""
+    """One run of a scenario. language: of its screens; time: 'simulated' or 'real', '' for the best there is; seed: of chance in simulated
+    time.
+    """
 
     scenario: Path
     board: str
@@ -23,6 +27,7 @@ class Run:
     language: str
     broker: str = "embedded"
     time: str = ""
+    seed: int = SEED
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,7 @@ async def run_all(runs: Sequence[Run], jobs: int, tell: Callable[[str], None]) -
 async def _carried_out(run: Run) -> Ended:
     arguments = ["--board", run.board, "--runtime", run.runtime, "--lang", run.language, "--broker", run.broker, "--json"]
     arguments += ["--time", run.time] if run.time else []
+    arguments += ["--seed", str(run.seed)] if run.seed != SEED else []
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

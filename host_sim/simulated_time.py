@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import os
 import select
 import selectors
+import threading
 import time as system_time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Executor
+from os import urandom
+from random import Random
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -18,6 +22,8 @@ TICKS_PERIOD = 1 << 30  # where MicroPython's ticks_ms wraps
 TICKS_HALF = TICKS_PERIOD // 2
 STUCK_S = 15.0  # real: who neither waits nor asks for so long hangs, and time goes on without him
 FOR_EVER = -1  # as a duration
+SEED = 1  # of chance in a run, unless another one is asked for
+BY_SEED_BYTES = 4  # of each draw (also in overlay_simulated/os.py): they decide when something happens; what is longer is a key, a salt
 EVENTS = {selectors.EVENT_READ: select.POLLIN, selectors.EVENT_WRITE: select.POLLOUT}
 
 
@@ -32,9 +38,11 @@ class SimulatedTime:
     * What is sent over a socket of this machine is there for its receiver as soon as the call that sent it returns. So when nobody has
       anything to do, nothing is on its way. A guest is asked to look at its sockets once more after anybody else has done anything.
     * At the same millisecond the loop comes first, then the guests in the order in which they came.
+    * Chance comes by the seed, as far as it decides when something happens. Keys and the like stay nobody's to foretell.
     """
 
-    def __init__(self, wall_s: int | None = None, start_ms: int = 0) -> None:
+    def __init__(self, wall_s: int | None = None, start_ms: int = 0, seed: int = SEED) -> None:
+        self._chance = Random(seed)
         self._now_ms = start_ms
         self._wall_s = int(system_time.time()) if wall_s is None else wall_s  # at the start
         self._jobs = 0
@@ -63,14 +71,24 @@ class SimulatedTime:
         self._now_ms += duration_ms
 
     def run(self, program: Coroutine[Any, Any, T]) -> T:
-        """As asyncio.run, in this time."""
-        with asyncio.Runner(loop_factory=lambda: _Loop(self)) as runner:
-            return runner.run(program)
+        """As asyncio.run, in this time, and with its chance, which one run at a time has in a process; other threads have the machine's."""
+        here = threading.get_ident()
+        os.urandom = lambda length: self.drawn(length) if threading.get_ident() == here else urandom(length)
+        try:
+            with asyncio.Runner(loop_factory=lambda: _Loop(self)) as runner:
+                return runner.run(program)
+        finally:
+            os.urandom = urandom
+
+    def drawn(self, length: int) -> bytes:
+        """What os.urandom gives in a run: BY_SEED_BYTES by the seed, and from there on this machine's."""
+        by_seed = self._chance.randbytes(min(length, BY_SEED_BYTES))
+        return by_seed + urandom(length - len(by_seed))
 
     @contextlib.contextmanager
     def guest(self) -> Iterator[Guest]:
         """For a program in another process: from before it starts until after it has ended."""
-        guest = Guest(self)
+        guest = Guest(self, self._chance.getrandbits(30))
         self._guests.append(guest)
         try:
             yield guest
@@ -111,10 +129,11 @@ class SimulatedTime:
 class Guest:
     """A program in another process, which waits by asking here. It runs until it does.
 
-    connection: the file number of the socket by which it asks, None where there is none (any more).
+    connection: the file number of the socket by which it asks, None where there is none (any more); seed: of its own chance.
     """
 
-    def __init__(self, time: SimulatedTime) -> None:
+    def __init__(self, time: SimulatedTime, seed: int = SEED) -> None:
+        self.seed = seed
         self._time = time
         self._resume: Callable[[bool], None] | None = None
         self.connection: int | None = None

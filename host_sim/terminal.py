@@ -40,6 +40,7 @@ class DesktopTerminal:
 
     RUNTIMES: tuple[str, ...] = ()  # that this kind of terminal runs
     HAS_SIMULATED_TIME = False  # whether this kind can be in any time but the machine's own
+    WHY_NOT_KEPT = ""  # of this kind nothing is left when the desktop's program ends: why
     data: Path
 
     def __init__(self, board: str, runtime: str, folder: Path, log: Callable[[str], None], time: Time | None = None) -> None:
@@ -70,6 +71,9 @@ class DesktopTerminal:
 
     async def set_up(self) -> None:
         """Make everything there that the terminal has when it is switched on. Raises TerminalFailure."""
+
+    def keep(self) -> None:
+        """From now on all of it that outlasts a power cut lies in its folder, and is what lies there already."""
 
     async def take_down(self) -> None:
         """Power off, and nothing of it goes on."""
@@ -181,6 +185,11 @@ def check_runtime(board: str, runtime: str) -> None:
 def has_simulated_time(board: str) -> bool:
     """Whether a terminal of that board can be in any time but the machine's own."""
     return _kind_of(board).HAS_SIMULATED_TIME
+
+
+def why_not_kept(board: str) -> str:
+    """Why a terminal of that board is not there any more when the desktop's program is started again; '' where it is."""
+    return _kind_of(board).WHY_NOT_KEPT
 
 
 def desktop_terminal(board: str, runtime: str, folder: Path, log: Callable[[str], None], time: Time | None = None) -> DesktopTerminal:

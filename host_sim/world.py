@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Callable, Mapping
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firmware_agent.links.link import LinkSettings, Tls
+from hal.errors import E_NOEXIST, DeviceError
 from host_sim.acquirer.acquirer import SLOT, Acquirer, running
 from host_sim.acquirer.activation import Activations, Place
 from host_sim.acquirer.equipment import software_element, started_clock
+from host_sim.acquirer.registry import Registry
 from host_sim.acquirer.sealing import SealingKey
 from host_sim.brokers import EmbeddedBroker, MosquittoBroker
 from host_sim.microcontroller import Microcontroller, link_class
@@ -23,11 +27,13 @@ from host_sim.payment_host import TERMINAL as PAYMENT_TERMINAL
 from host_sim.pki import TestAuthority
 from host_sim.platform import RealTime, Time
 from host_sim.provision import BROKER_HOST, BROKER_NAME
-from host_sim.terminal import DesktopTerminal, desktop_terminal, facts_of
+from host_sim.terminal import DesktopTerminal, TerminalFailure, desktop_terminal, facts_of, has_simulated_time
 from host_sim.uplink import Uplink
+from host_sim.whole_file import write_whole
 
 if TYPE_CHECKING:
     from firmware_agent.links.link import Link
+    from hal.drivers.software_key import SoftwareKey
     from hal.drivers.system_clock import SystemClock
     from host_sim.acquirer.account import Account
     from host_sim.chips.faces import Breakable
@@ -43,6 +49,7 @@ SSID = "shop"
 PASSWORD = "correct horse"  # of the access point on the bench
 SETTINGS = {"ssid": SSID, "password": PASSWORD, "service_line": "95516", "contact_name": "Chen Xiao", "contact_phone": "+86 138 0000 1234"}
 PIN = "271828"  # the technician's, of every terminal here
+KEPT_DAYS = 3650  # an authority that is kept is not to end before anybody's patience
 ESPRESSIF = b"\x24\x0a\xc4"  # a block of addresses of the maker
 
 
@@ -50,32 +57,44 @@ def nobody(who: str, what: str) -> None:
     """Tells it to nobody."""
 
 
+def times_of(board: str, broker: str) -> tuple[str, ...]:
+    """Names of times that they can be in, the usual one first: Linux terminals and mosquitto have clocks of their own."""
+    return ("simulated", "real") if has_simulated_time(board) and broker != "mosquitto" else ("real",)
+
+
 class Backend:
     """What stands at the acquirer: broker, authority, keys and the acquirer itself. folder: empty; broker: one of BROKERS; time: of the
-    acquirer and its shops, the machine's own unless given. mosquitto knows no other.
+    acquirer and its shops, the machine's own unless given. mosquitto knows no other. is_kept: all of it lies in the folder, which may be
+    that of another time, and is gone on with; in the machine's own time. Raises ValueError: keys that lie there cannot be read.
     """
 
-    def __init__(self, folder: Path, broker: str = "embedded", tell: Tell = nobody, time: Time | None = None) -> None:
+    def __init__(
+        self, folder: Path, broker: str = "embedded", tell: Tell = nobody, time: Time | None = None, *, is_kept: bool = False
+    ) -> None:
         self.time = time or RealTime()
-        self.authority = TestAuthority(now_s=self.time.time)
+        self.is_kept = is_kept
+        self.authority = _kept_authority(folder) if is_kept else TestAuthority(now_s=self.time.time)
+        self._sealing_key = _kept_sealing_key(folder) if is_kept else SealingKey.generated()
         self.places: dict[str, Place] = {}  # terminal's number -> where it is sent when it is activated
         self._folder = folder
         self._tell = tell
-        (folder / "broker").mkdir()
+        (folder / "broker").mkdir(exist_ok=True)
         broker_class = MosquittoBroker if broker == "mosquitto" else EmbeddedBroker
         self.broker = broker_class(folder / "broker", self.authority, ACQUIRER)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Broker and acquirer, for as long as it is entered. Raises BrokerFailure."""
+        """Broker and acquirer, for as long as it is entered. Raises BrokerFailure, RegistryError."""
+        registry = Registry(f"sqlite:///{self._folder / 'registry.sqlite'}") if self.is_kept else Registry()
+        registry.nobody_is_connected()
         await self.broker.start()
         try:
             self.clock = await started_clock(self.time)
-            (self._folder / "acquirer").mkdir()
+            (self._folder / "acquirer").mkdir(exist_ok=True)
             element = self.element = await software_element(self._folder / "acquirer")
-            public_key = await element.generate_key(SLOT)
+            public_key = await _signing_key(element)
             self.acquirer = Acquirer(
-                ACQUIRER, self.authority, element, public_key, self.clock.wall_s, self._said, sealing_key=SealingKey.generated()
+                ACQUIRER, self.authority, element, public_key, self.clock.wall_s, self._said, registry, sealing_key=self._sealing_key
             )
             self.acquirer.activations = Activations(
                 self.acquirer, self.authority, self._place_of, self.clock.wall_s, self._said, self.broker.read_revoked
@@ -85,6 +104,7 @@ class Backend:
                 yield
         finally:
             await self.broker.stop()
+            registry.close()
 
     def check(self) -> None:
         """Raises what ended the acquirer: it does not end by itself."""
@@ -104,17 +124,78 @@ class Backend:
         return link_class(self.time)(LinkSettings("127.0.0.1", self.broker.port, ACQUIRER, 30, tls), self.clock)
 
 
+def _kept_authority(folder: Path) -> TestAuthority:
+    file = folder / "authority.pem"
+    if not file.exists():
+        write_whole(file, TestAuthority(days=KEPT_DAYS).saved())
+    authority = TestAuthority.loaded(file.read_bytes())
+    authority.keep_index(folder / "certificates")
+    return authority
+
+
+def _kept_sealing_key(folder: Path) -> SealingKey:
+    file = folder / "sealing.pem"
+    if not file.exists():
+        write_whole(file, SealingKey.generated().saved())
+    return SealingKey.loaded(file.read_bytes())
+
+
+async def _signing_key(element: SoftwareKey) -> bytes:
+    """The acquirer's public key: of the key that is there, or of a new one."""
+    try:
+        return await element.public_key(SLOT)
+    except DeviceError as error:
+        if error.code != E_NOEXIST:
+            raise
+    return await element.generate_key(SLOT)
+
+
+@dataclass
+class KeptShop:
+    """What has to be known of a shop to go on with it, beside what lies in its folder. devices: their folders in it, by FIRST and SECOND;
+    ssid, password: of the router; the ports: terminals have been told of them.
+    """
+
+    uplink_port: int = 0
+    payment_port: int = 0
+    devices: dict[str, str] = field(default_factory=dict)
+    in_hand: str = FIRST
+    ssid: str = SSID
+    password: str = PASSWORD
+
+
+@contextlib.contextmanager
+def _port_is_free(port: int) -> Iterator[None]:
+    """For who listens there. Raises TerminalFailure."""
+    try:
+        yield
+    except OSError as error:
+        raise TerminalFailure(
+            f"port {port} of 127.0.0.1, which its terminals know, cannot be had: {os.strerror(error.errno or 0)}"
+        ) from error
+
+
 class Shop:
     """A merchant's shop: its terminal, the network around it, the way to the acquirer, and the payment host.
 
-    folder: empty; name: the terminal's number. terminal: the device in hand; a second one may come from the factory. listeners: told of
-    each line that a device says; sent: messages that it published and the broker acknowledged; accepted: messages of the acquirer's whose
-    signature it verified, and which it obeyed.
+    folder: empty, unless `kept` tells what lies there; name: the terminal's number. terminal: the device in hand; a second one may come
+    from the factory. listeners: told of each line that a device says; sent: messages that it published and the broker acknowledged;
+    accepted: messages of the acquirer's whose signature it verified, and which it obeyed.
     """
 
     def __init__(
-        self, backend: Backend, folder: Path, *, board: str, runtime: str, language: str, name: str = TERMINAL, tell: Tell = nobody
+        self,
+        backend: Backend,
+        folder: Path,
+        *,
+        board: str,
+        runtime: str,
+        language: str,
+        name: str = TERMINAL,
+        tell: Tell = nobody,
+        kept: KeptShop | None = None,
     ) -> None:
+        self._kept = kept or KeptShop()
         self.backend = backend
         self.folder = folder
         self.board = board
@@ -130,20 +211,47 @@ class Shop:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """A provisioned terminal that is still off, for as long as it is entered. Raises TerminalFailure."""
+        """A provisioned terminal that is still off, or those of the last time, for as long as it is entered. Raises TerminalFailure."""
         async with contextlib.AsyncExitStack() as self._begun:  # ends what was begun, in the opposite order
             uplink = self.uplink = Uplink(self.broker.port, self.authority)
-            await uplink.start()
+            uplink.port = self._kept.uplink_port
+            with _port_is_free(uplink.port):
+                await uplink.start()
             self._begun.push_async_callback(uplink.stop)
             uplink.on_acquirer.append(self.acquirer.hang)
             self.payment_host = PaymentHost(lambda line: self.tell("payment", line))
-            await self.payment_host.start()
+            self.payment_host.port = self._kept.payment_port
+            with _port_is_free(self.payment_host.port):
+                await self.payment_host.start()
             self._begun.push_async_callback(self.payment_host.stop)
             self.payments = PaymentApplication(self.payment_host)
             self.backend.places[self.name] = Place(BROKER_HOST, uplink.port, BROKER_NAME, self._settings_for_all())
-            self.terminal = self.devices[FIRST] = await self._new_device(FIRST)
-            await self._provision(self.terminal)
+            if self._kept.devices:
+                await self._go_on()
+            else:
+                self.terminal = self.devices[FIRST] = await self._new_device(FIRST)
+                await self._provision(self.terminal)
             yield
+
+    async def _go_on(self) -> None:
+        """With the devices of the last time."""
+        for which, folder in self._kept.devices.items():
+            self.devices[which] = await self._set_up(which, self.folder / folder)
+        self.terminal = self.devices[self._kept.in_hand]
+        self._is_enrolled()
+
+    @property
+    def kept(self) -> KeptShop:
+        """As it is now; only while it runs."""
+        wifi: Any = self.terminal.chips["network"]
+        return KeptShop(
+            self.uplink.port,
+            self.payment_host.port,
+            {which: device.folder.name for which, device in self.devices.items()},
+            next(which for which, device in self.devices.items() if device is self.terminal),
+            wifi.ssid,
+            wifi.password,
+        )
 
     # What of it is the acquirer's.
 
@@ -202,6 +310,9 @@ class Shop:
         settings = SETTINGS | self._settings_for_all()
         await device.provision(self.name, self.acquirer, self.authority, self.uplink.port, settings, PIN)
         device.seal(await self.acquirer.firmware_manifest(device.device))
+        self._is_enrolled()
+
+    def _is_enrolled(self) -> None:
         self.account: Account = self.acquirer.accounts[self.name]
         self.first_public_key = self.account.public_key
 
@@ -220,15 +331,21 @@ class Shop:
         return {"service_line": SETTINGS["service_line"], "language": self.language, **payment}
 
     async def _new_device(self, which: str) -> DesktopTerminal:
+        folders = (self.folder / f"{which}{number}" for number in self._made)
+        return await self._set_up(which, next(folder for folder in folders if not folder.exists()))
+
+    async def _set_up(self, which: str, folder: Path) -> DesktopTerminal:
         """With the shop's network around it."""
-        device = desktop_terminal(self.board, self.runtime, self.folder / f"{which}{next(self._made)}", self._said, self.backend.time)
+        device = desktop_terminal(self.board, self.runtime, folder, self._said, self.backend.time)
+        if self.backend.is_kept:
+            device.keep()
         if isinstance(device, Microcontroller):
             device.bench.unique_id = ESPRESSIF + (2 * int(self.name[1:]) + (which == SECOND)).to_bytes(3, "big")
         device.on_power_lost = lambda goes: self.uplink.cut() if goes else self.uplink.restore()
         self._begun.push_async_callback(device.take_down)
         await device.set_up()
         wifi: Any = device.chips["network"]
-        wifi.ssid, wifi.password = SSID, PASSWORD
+        wifi.ssid, wifi.password = self._kept.ssid, self._kept.password
         # Sockets are the host's own: what the air does not carry is cut on the way to the broker.
         wifi.on_link.append(lambda carries: self.uplink.restore() if carries else self.uplink.cut())
         return device

@@ -580,6 +580,8 @@ def summary(name: str, body: dict[str, Any]) -> str:
         return "inquiry"
     if name == "test":
         return f"function test {body['name']} {body['outcome']}"
+    if name == "event":
+        return f"event {body['name']}" + (f": {body['detail']}" if body.get("detail") else "")
     if name == "events":
         return f"events {', '.join(event_names(name, body))}"
     if name == "audit":

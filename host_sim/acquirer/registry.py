@@ -283,6 +283,11 @@ class Registry:
                 raise KeyError(terminal)
             yield Entry(connection, dict(row._mapping))
 
+    def nobody_is_connected(self) -> None:
+        """The broker was started anew: whoever was online is not, and nobody was there to say so."""
+        with self.engine.begin() as connection:
+            connection.execute(update(_terminals).values(online=False))
+
     # Messages.
 
     def messages(self, terminal: str = "", kinds: Sequence[str] = (), after: int = 0, also: Collection[int] = ()) -> list[Kept]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -12,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from host_sim.chips.faces import Fault, I2cChip
+from host_sim.whole_file import write_whole
 
 WAKE_LOW_US = 60  # tWLO
 WAKE_MS = 2  # tWHI, 1.5 ms
@@ -98,10 +101,26 @@ class Atecc608Chip(I2cChip):
         self._other_keys: dict[int, ec.EllipticCurvePrivateKey] = {}  # what wrong_key puts in their place
         self._lost: set[int] = set()  # the slots that key_lost made invalid
         self.counters = [0, 0]
+        self._file: Path | None = None
         self.power_up()
 
     def power_up(self) -> None:
         self._fall_asleep()
+
+    def keep(self, file: Path) -> None:
+        self._file = file
+        if file.exists():
+            kept = json.loads(file.read_bytes())
+            self._zone = bytearray.fromhex(kept["zone"])
+            self._keys = {int(slot): ec.derive_private_key(int(number, 16), ec.SECP256R1()) for slot, number in kept["keys"].items()}
+            self.counters = kept["counters"]
+        self._changed()
+
+    def _changed(self) -> None:
+        """Something that outlasts the power."""
+        if self._file is not None:
+            keys = {slot: f"{key.private_numbers().private_value:x}" for slot, key in self._keys.items()}
+            write_whole(self._file, json.dumps({"zone": self._zone.hex(), "keys": keys, "counters": self.counters}).encode())
 
     def _fall_asleep(self) -> None:
         """All that is volatile is lost."""
@@ -141,11 +160,13 @@ class Atecc608Chip(I2cChip):
         """Every key slot as it left the factory."""
         self._keys.clear()
         self._other_keys.clear()
+        self._changed()
 
     def lock_slot(self, slot: int) -> None:
         """For ever: its key can be used, and not be replaced."""
         bits = int.from_bytes(self._zone[SLOT_LOCKED : SLOT_LOCKED + 2], "little") & ~(1 << slot)
         self._zone[SLOT_LOCKED : SLOT_LOCKED + 2] = bits.to_bytes(2, "little")
+        self._changed()
 
     @property
     def is_awake(self) -> bool:
@@ -271,6 +292,8 @@ class Atecc608Chip(I2cChip):
         if not self._is_locked or (param1 and self.counters[param2] >= COUNTER_END):
             return EXECUTION_ERROR
         self.counters[param2] += param1
+        if param1:
+            self._changed()
         return self.counters[param2].to_bytes(4, "little")
 
     def _info(self, param1: int, param2: int, data: bytes) -> bytes:
@@ -294,6 +317,7 @@ class Atecc608Chip(I2cChip):
             self._keys[param2] = ec.derive_private_key(number, ec.SECP256R1())
             self._other_keys.pop(param2, None)
             self._lost.discard(param2)
+            self._changed()
         return _public(self._key(param2)) if self._holds_key(param2) else EXECUTION_ERROR
 
     def _sign(self, param1: int, param2: int, data: bytes) -> bytes:

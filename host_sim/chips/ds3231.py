@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from host_sim.chips.faces import Fault, I2cChip
+from host_sim.whole_file import write_whole
 
 SECONDS, MINUTES, HOURS, DAY, DATE, MONTH, YEAR = range(7)
 CONTROL = 0x0E
@@ -51,6 +55,7 @@ class Ds3231Chip(I2cChip):
     def __init__(self, now_ms: Callable[[], int]) -> None:
         super().__init__(now_ms)
         self._pointer = 0
+        self._file: Path | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -63,12 +68,30 @@ class Ds3231Chip(I2cChip):
         self._day_offset = 0  # what day of the week is called 1 is the user's affair
         self._run_from(TIME_AT_RESET)
 
+    def keep(self, file: Path) -> None:
+        """It has run on its battery since the file was written."""
+        self._file = None
+        if file.exists():
+            kept = json.loads(file.read_bytes())
+            self._registers = bytearray.fromhex(kept["registers"])
+            self._twelve_hours, self._day_offset = kept["twelve_hours"], kept["day_offset"]
+            self._run_from(datetime.fromisoformat(kept["shown"]) + timedelta(seconds=max(0.0, time.time() - kept["at"])))
+        self._file = file
+        self._changed()
+
+    def _changed(self) -> None:
+        """Something that outlasts the power, but for the time that passes."""
+        if self._file is not None:
+            facts = {"registers": self._registers.hex(), "twelve_hours": self._twelve_hours, "day_offset": self._day_offset}
+            write_whole(self._file, json.dumps(facts | {"shown": self._now().isoformat(), "at": time.time()}).encode())
+
     def power_up(self) -> None:
         self._pointer = 0
         if self.has("battery_empty"):
             self._reset()
         elif self._registers[CONTROL] & STOPS_ON_BATTERY:
             self._registers[STATUS] |= STOPPED
+        self._changed()
 
     def fault(self, name: str, on: bool = True) -> None:
         now = self._now()
@@ -80,6 +103,7 @@ class Ds3231Chip(I2cChip):
             self.jump(JUMP_S)
         if name == "stopped" and on:
             self._registers[STATUS] |= STOPPED
+        self._changed()
 
     # Back face.
 
@@ -87,6 +111,7 @@ class Ds3231Chip(I2cChip):
         """The clock is set, seconds since 1970 UTC, 2000..2199, and good."""
         self._run_from(EPOCH + timedelta(seconds=wall_s))
         self._registers[STATUS] &= ~STOPPED
+        self._changed()
 
     def wall_s(self) -> int:
         """What it shows, seconds since 1970 UTC."""
@@ -95,6 +120,7 @@ class Ds3231Chip(I2cChip):
     def jump(self, seconds: int) -> None:
         """What it shows goes ahead by so much, or behind."""
         self._run_from(self._now() + timedelta(seconds=seconds))
+        self._changed()
 
     # The time.
 
@@ -163,6 +189,8 @@ class Ds3231Chip(I2cChip):
             self._set_registers(shown, SECONDS in written)
         if self.has("stopped"):
             self._registers[STATUS] |= STOPPED
+        if len(data) > 1:
+            self._changed()
 
     def read(self, length: int) -> bytes:
         if self.has("no_answer"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -56,6 +57,11 @@ class Chip(Breakable):
 
     def power_up(self) -> None:
         """What power does to the chip: volatile registers to their reset values."""
+
+    def keep(self, file: Path) -> None:
+        """From now on what outlasts the power lies in that file, too; where it is there already, the chip is as it says. In the machine's
+        own time only. A chip without such a memory writes none.
+        """
 
 
 class SpiChip(Chip):

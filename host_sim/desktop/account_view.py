@@ -1,4 +1,4 @@
-"""What the acquirer knows of a terminal, for people: each message that it verified is read once, and told in a few words."""
+"""What the acquirer knows of a terminal, for people: each message that it verified is read once, and told in codes, values and lines."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 from firmware_agent.messages.schema import Claims
 from firmware_agent.selftest.report import from_list
 from firmware_agent.state.reasons import Reason
-from firmware_agent.texts import load as load_texts
 from host_sim.acquirer.acquirer import Acquirer, summary
 from host_sim.acquirer.sealing import NotOpened, masked_applicant
-from host_sim.verify import TEXTS_OF_RESULTS, jsonable, word_text
+from host_sim.verify import jsonable
 
 if TYPE_CHECKING:
     from host_sim.acquirer.account import Account
@@ -21,13 +20,12 @@ OF_THE_LINE = ("receipt", "inquiry", "audit")  # what is no event in a terminal'
 
 
 class AccountView:
-    """language: of the words; terminal: its number. What the acquirer knew before this was made is not in it."""
+    """terminal: its number; since: number of the last message in the registry that is not for this view, the newest one unless given."""
 
-    def __init__(self, acquirer: Acquirer, terminal: str, language: str) -> None:
+    def __init__(self, acquirer: Acquirer, terminal: str, since: int | None = None) -> None:
         self._acquirer = acquirer
         self._terminal = terminal
-        self._texts = load_texts(language)
-        self._read = acquirer.registry.newest()
+        self.since = self._read = acquirer.registry.newest() if since is None else since
         self._lists: dict[str, deque[dict[str, Any]]] = {name: deque(maxlen=most) for name, most in MOST.items()}
         self.decided: dict[int, str] = {}  # application's number -> what was decided
         self._summary = ""
@@ -62,7 +60,7 @@ class AccountView:
         elif kind == "events":
             lists["events"] += [_event(values) for values in claims.items("events")]
         elif kind == "report":
-            results = [self._result(values) for values in claims.items("results")]
+            results = [_result(values) for values in claims.items("results")]
             lists["reports"].append(at | {"plan": claims.text("plan"), "results": results})
         elif kind == "test":
             lists["tests"].append(at | {name: claims.text(name) for name in ("name", "outcome", "cause")})
@@ -75,19 +73,16 @@ class AccountView:
         elif kind == "summary":
             self._summary = summary(kind, body)
 
-    def _result(self, values: object) -> dict[str, Any]:
-        """told: for people, in the terminal's language."""
-        result = from_list(values)
-        facts = {name: getattr(result, name) for name in ("phase", "outcome", "cause", "detail", "duration_ms")}
-        of: dict[str, str] = {"component": result.kind, "outcome": result.outcome, "cause": result.cause}
-        words = [word_text(self._texts, prefix + ".", of[key]) for prefix, key in TEXTS_OF_RESULTS if of[key]]
-        return facts | {"device": result.kind, "told": f"{words[0]}: {', '.join(words[1:])}"}
-
     def _applicant(self, body: dict[str, Any]) -> str:
         try:
             return masked_applicant(self._acquirer.applicant(self._terminal, body))
         except NotOpened as error:
             return f"cannot be opened: {error.code}"
+
+
+def _result(values: object) -> dict[str, Any]:
+    result = from_list(values)
+    return {name: getattr(result, name) for name in ("phase", "outcome", "cause", "detail", "duration_ms")} | {"device": result.kind}
 
 
 def _reason(values: object) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     sim.add_argument("--runtime", choices=RUNTIMES, help="what its agent runs on (default: what the board is made for)")
     sim.add_argument("--lang", choices=LANGUAGES, default="zh-CN", help="language of its screens (default: %(default)s)")
     sim.add_argument("--broker", choices=BROKERS, default="embedded", help="default: %(default)s")
-    sim.add_argument("--state", type=Path, metavar="DIR", help="leave what terminals and acquirer wrote in this folder, which is made")
+    sim.add_argument("--state", type=Path, metavar="DIR", help="keep terminals and acquirer in this folder, and go on with them next time")
 
 
 def carry_out(options: argparse.Namespace) -> None:
@@ -39,7 +39,9 @@ def carry_out(options: argparse.Namespace) -> None:
 
     Raises SimulatorError, BrokerFailure, TerminalFailure.
     """
-    from host_sim.desktop.server import listening, simulate  # here, for no other command needs a web server
+    from host_sim.acquirer.registry import RegistryError  # here, for no other command needs a web server
+    from host_sim.desktop.server import listening, simulate
+    from host_sim.desktop.state_folder import opened
 
     runtime = options.runtime or usual_runtime(options.board)
     why = why_not(options.board, runtime_of(options.board))
@@ -49,21 +51,18 @@ def carry_out(options: argparse.Namespace) -> None:
         print(f"reinstate sim: goes on with {runtime}: {why}", file=sys.stderr, flush=True)
     check_runtime(options.board, runtime)
     defaults = {"board": options.board, "runtime": runtime, "language": options.lang}
-    with contextlib.closing(listening(options.port)) as listener, _folder(options.state) as folder:
-        asyncio.run(simulate(listener, folder, broker=options.broker, defaults=defaults, browser=not options.no_browser))
+    with contextlib.closing(listening(options.port)) as listener, _folder(options.state) as folder, opened(folder) as state:
+        try:
+            asyncio.run(simulate(listener, state, broker=options.broker, defaults=defaults, browser=not options.no_browser))
+        except RegistryError as error:
+            raise SimulatorError(f"{folder}: {error}; the folder is left as it is: name another one") from error
 
 
 @contextlib.contextmanager
-def _folder(state: Path | None) -> Iterator[Path]:
-    """An empty one, which goes at the end unless it is named. Raises SimulatorError."""
-    if state is None:
-        with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
-            yield Path(folder)
+def _folder(named: Path | None) -> Iterator[Path]:
+    """The one that is named, or one that goes at the end."""
+    if named is not None:
+        yield named
         return
-    try:
-        state.mkdir(parents=True, exist_ok=True)
-        if any(state.iterdir()):
-            raise SimulatorError(f"{state} is not empty; name a folder that is, or that is not there yet")
-    except OSError as error:
-        raise SimulatorError(f"{state} cannot be used: {error.strerror}") from error
-    yield state
+    with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
+        yield Path(folder)

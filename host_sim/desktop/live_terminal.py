@@ -19,6 +19,7 @@ from firmware_agent.screens.font import Font
 from host_sim.actions import Actions
 from host_sim.desktop.account_view import AccountView
 from host_sim.desktop.recorder import Reader, Recorder, Sight
+from host_sim.desktop.state_folder import KeptTerminal
 from host_sim.desktop.traffic import Messages
 from host_sim.looking import STILL_S, StepFailed
 from host_sim.microcontroller import Microcontroller
@@ -40,18 +41,30 @@ TellPage = Callable[[str, dict[str, Any]], None]
 
 
 class LiveTerminal:
-    """A shop with one terminal. folder: empty; tell_page: takes the name and the data of each event.
+    """A shop with one terminal. folder: empty, unless `kept` tells what lies there; tell_page: takes the name and the data of each event.
 
-    id: its number; messages: those that passed; actions: what can be done to it. running: off, and provisioned.
+    id: its number; messages: those that passed; actions: what can be done to it; on_done: called after each. running: off, and provisioned.
     """
 
     def __init__(
-        self, backend: Backend, folder: Path, *, number: str, board: str, runtime: str, language: str, tell_page: TellPage
+        self,
+        backend: Backend,
+        folder: Path,
+        *,
+        number: str,
+        board: str,
+        runtime: str,
+        language: str,
+        tell_page: TellPage,
+        kept: KeptTerminal | None = None,
     ) -> None:
         self.id = number
         self.messages = Messages()
-        self.shop = Shop(backend, folder, board=board, runtime=runtime, language=language, name=number, tell=self.log)
+        shop = kept.shop if kept is not None else None
+        self.shop = Shop(backend, folder, board=board, runtime=runtime, language=language, name=number, tell=self.log, kept=shop)
         self.actions = Actions(self.shop)
+        self.on_done: Callable[[], None] = lambda: None
+        self._kept = kept
         self._tell_page = tell_page
         self._began = time.monotonic()
         self._lines: deque[dict[str, Any]] = deque(maxlen=LOG_LINES)
@@ -73,9 +86,20 @@ class LiveTerminal:
     async def running(self) -> AsyncIterator[None]:
         """For as long as it is entered. Raises TerminalFailure, OSError: it cannot be set up."""
         async with self.shop.running():
-            self._view = AccountView(self.shop.acquirer, self.id, self.shop.language)
+            self._view = AccountView(self.shop.acquirer, self.id, None if self._kept is None else self._kept.since)
+            if self._kept is not None:
+                self.actions.code, self.actions.notices, self.actions.decided = self._kept.code, self._kept.notices, self._kept.decided
+                self._view.decided = {int(number): status for number, status in self._kept.decisions.items()}
             yield
         self._font.close()
+
+    @property
+    def kept(self) -> KeptTerminal:
+        """As it is now; only while it runs."""
+        shop, actions = self.shop, self.actions
+        decisions = {str(number): status for number, status in self._view.decided.items()}
+        facts = (shop.folder.name, shop.board, shop.runtime, shop.language, self._view.since, shop.kept)
+        return KeptTerminal(*facts, actions.code, actions.notices, actions.decided, decisions)
 
     @property
     def terminal(self) -> DesktopTerminal:
@@ -91,11 +115,14 @@ class LiveTerminal:
         """Carry out a step, and write it down. Raises StepFailed, TerminalFailure: it could not be done."""
         if step.verb.startswith(EXPECTS):
             raise StepFailed(f"{step.verb} is for scenario files: it does nothing")
-        if step.verb in WAITING:
-            await self._do(step)
-        else:
-            async with self._turn:  # two keys are pressed in the order in which they came
+        try:
+            if step.verb in WAITING:
                 await self._do(step)
+            else:
+                async with self._turn:  # two keys are pressed in the order in which they came
+                    await self._do(step)
+        finally:
+            self.on_done()
 
     async def _do(self, step: Step) -> None:
         begun = time.monotonic()
@@ -113,7 +140,7 @@ class LiveTerminal:
             self._failure = ""
         elif step.verb == "factory_new":
             self._failure = ""
-            self._view = AccountView(self.shop.acquirer, self.id, self.shop.language)
+            self._view = AccountView(self.shop.acquirer, self.id)
         elif step.verb in ("fault", "device"):
             self._frame += 1  # what is broken shows at once, whether anything is drawn or not
             self._tell_display()
@@ -144,8 +171,10 @@ class LiveTerminal:
         return _png(picture if self.terminal.is_on else Image.new("RGB", picture.size, DARK))
 
     def screen(self) -> dict[str, Any]:
+        """Its text, and which page that is: '' where it is none, or where `pages` is several that cannot be told apart by their texts."""
         lines = self.terminal.screen() if self.terminal.is_on else []
-        return {"lines": lines, "page": self._reader.sight(lines).page}
+        pages = self._reader.pages(lines)
+        return {"lines": lines, "page": pages[0] if len(pages) == 1 else "", "pages": pages}
 
     @property
     def slips(self) -> list[Slip]:

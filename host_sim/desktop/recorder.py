@@ -48,15 +48,31 @@ class Reader:
         pairs = [line.split("\t", 1) for line in lines]
         known = [(key, squeezed(texts.get(key))) for key, text in pairs if _OF_VALUES not in text]
         texts.close()
-        self._titles = {text: key.removesuffix(TITLE) for key, text in known if key.endswith(TITLE)}
+        self._titles: dict[str, list[str]] = {}  # several pages may have the same
+        for key, text in known:
+            if key.endswith(TITLE):
+                self._titles.setdefault(text, []).append(key.removesuffix(TITLE))
         self._texts = {key: text for key, text in known if len(text) >= SHORTEST}
 
     def sight(self, lines: Sequence[str], from_top: bool = True) -> Sight:
         """lines: of the display; from_top: they are the beginning of the page."""
+        pages = self.pages(lines) if from_top else []
+        return Sight(page=pages[0] if pages else "", texts=self._read(lines))
+
+    def pages(self, lines: Sequence[str]) -> list[str]:
+        """Which page that can be. Where several have the title that stands at the top, those of whose other texts the most stand there."""
+        tops = [squeezed("".join(lines[:count])) for count in range(TITLE_LINES, 0, -1)]
+        titled = next((self._titles[top] for top in tops if top in self._titles), [])
+        if len(titled) < 2:
+            return titled
+        read = self._read(lines)
+        scores = {page: sum(key.startswith(page + ".") and key != page + TITLE for key in read) for page in titled}
+        return [page for page in titled if scores[page] == max(scores.values())]
+
+    def _read(self, lines: Sequence[str]) -> frozenset[str]:
+        """Keys of the texts that stand there."""
         shown = squeezed("".join(lines))
-        tops = [squeezed("".join(lines[:count])) for count in range(TITLE_LINES, 0, -1)] if from_top else []
-        page = next((self._titles[top] for top in tops if top in self._titles), "")
-        return Sight(page=page, texts=frozenset(key for key, text in self._texts.items() if text in shown))
+        return frozenset(key for key, text in self._texts.items() if text in shown)
 
     def longest(self, keys: Collection[str]) -> str:
         return max(sorted(keys), key=lambda key: len(self._texts[key]))

@@ -29,6 +29,7 @@ from host_sim.desktop.choices import choices
 from host_sim.desktop.command import SimulatorError
 from host_sim.desktop.live_terminal import LiveTerminal
 from host_sim.desktop.session import Session, Wrong
+from host_sim.desktop.state_folder import StateFolder
 from host_sim.desktop.traffic import NoAnswer
 from host_sim.looking import StepFailed
 from host_sim.scenario import ScenarioError, step_of
@@ -344,12 +345,17 @@ async def serving(session: Session, listener: socket.socket) -> AsyncIterator[_S
         session.watching.result()
 
 
-async def simulate(listener: socket.socket, folder: Path, *, broker: str, defaults: dict[str, str], browser: bool) -> None:
-    """Serve the page, with one terminal on it, until Ctrl-C. Raises BrokerFailure, TerminalFailure."""
-    session = Session(folder, broker=broker, defaults=defaults)
+async def simulate(listener: socket.socket, state: StateFolder, *, broker: str, defaults: dict[str, str], browser: bool) -> None:
+    """Serve the page, with the terminals of the last time or a new one on it, until Ctrl-C. Raises SimulatorError, BrokerFailure,
+    RegistryError, TerminalFailure.
+    """
+    session = Session(state, broker=broker, defaults=defaults)
     address = f"http://{HOST}:{listener.getsockname()[1]}/"
     async with session.running():
-        await session.add()
+        for line in session.resumed():
+            print(f"reinstate sim: {line}", file=sys.stderr, flush=True)
+        if not session.terminals:
+            await session.add()
         async with serving(session, listener):
             print(f"reinstate sim: {address} (Ctrl-C ends it)", flush=True)
             if browser and not await asyncio.to_thread(_open, address):

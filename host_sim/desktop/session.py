@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 from firmware_agent.texts import LANGUAGES
 from host_sim.boards import boards
 from host_sim.brokers import BrokerFailure
+from host_sim.desktop.command import SimulatorError
 from host_sim.desktop.hub import Hub
 from host_sim.desktop.live_terminal import LiveTerminal
+from host_sim.desktop.state_folder import Kept, KeptTerminal, StateFolder
 from host_sim.desktop.traffic import Passed, Traffic, WatchedBackend
-from host_sim.terminal import TerminalFailure, check_runtime, runtime_of
+from host_sim.terminal import TerminalFailure, check_runtime, runtime_of, why_not_kept
 
 MOST_TERMINALS = 12
 LOOK_AT_ACQUIRER_S = 0.25
@@ -28,20 +28,23 @@ class Wrong(Exception):
 
 
 class Session:
-    """folder: empty; broker: one of BROKERS; defaults: board, runtime and language of a terminal of which no more is said.
+    """state: where it lies, and goes on from; broker: one of BROKERS; defaults: board, runtime and language of a terminal of which no more
+    is said. Raises SimulatorError: what lies there is damaged.
 
     watching: while it runs, a task that ends only by a defect.
     """
 
-    def __init__(self, folder: Path, *, broker: str = "embedded", defaults: dict[str, str]) -> None:
+    def __init__(self, state: StateFolder, *, broker: str = "embedded", defaults: dict[str, str]) -> None:
         self.defaults = defaults
         self.hub = Hub(self.snapshot)
         self.terminals: dict[str, LiveTerminal] = {}
-        self._folder = folder
-        self._backend = WatchedBackend(folder, broker, self._acquirer_said)
+        self._state = state
+        try:
+            self._backend = WatchedBackend(state.folder, broker, self._acquirer_said, is_kept=True)
+        except ValueError as error:
+            raise SimulatorError(f"{state.folder}: a key cannot be read ({error}); it is left as it is: name another folder") from error
         self.traffic = self._backend.traffic = Traffic(self._backend, self._passed)
-        self._numbers = itertools.count(1)
-        self._folders = itertools.count(1)
+        self._next_number = state.kept.next_number
         self._stays: dict[str, asyncio.Event] = {}  # set: the terminal goes
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._adding = asyncio.Lock()
@@ -51,15 +54,49 @@ class Session:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Broker and acquirer, and whatever terminals are added, for as long as it is entered. Raises BrokerFailure."""
+        """Broker and acquirer, the terminals of the last time, and whatever is added, for as long as it is entered. Raises BrokerFailure,
+        RegistryError; TerminalFailure: a terminal of the last time cannot be had. What is kept stays as it is then.
+        """
         async with self._backend.running():
             self.watching = asyncio.create_task(self._watch())
             try:
+                for number, kept in self._state.kept.terminals.items():
+                    if not why_not_kept(kept.board):
+                        await self._go_on(number, kept)
+                self._is_running = True
+                self._keep()
                 yield
             finally:
+                self._is_running = False
                 self.watching.cancel()
                 self.hub.end()
                 await asyncio.gather(*(self._take_down(number) for number in list(self.terminals)))
+
+    # The last time, and the next.
+
+    def resumed(self) -> list[str]:
+        """What is to be said of the last time, a line each."""
+        kept = self._state.kept.terminals
+        lost = {number: why_not_kept(terminal.board) for number, terminal in kept.items()}
+        told = [f"{number} is not there any more: {why}" for number, why in lost.items() if why]
+        there = [number for number, why in lost.items() if not why]
+        if there:
+            told.append(f"goes on with {', '.join(there)}, switched off, as after a power cut")
+            if not self._backend.broker.KEEPS_SESSIONS:
+                told.append("the embedded broker has forgotten its sessions: acquirer and terminals send again what had no receipt")
+        return told
+
+    async def _go_on(self, number: str, kept: KeptTerminal) -> None:
+        try:
+            check_runtime(kept.board, kept.runtime)
+            await self._set_up(number, kept.board, kept.runtime, kept.language, kept)
+        except (TerminalFailure, ImportError, KeyError) as error:
+            raise TerminalFailure(f"{number} in {self._state.folder} cannot go on: {error}") from error
+
+    def _keep(self) -> None:
+        """Write down what there is."""
+        if self._is_running:
+            self._state.write(Kept(self._next_number, {number: live.kept for number, live in self.terminals.items()}))
 
     # Terminals.
 
@@ -78,12 +115,17 @@ class Session:
         async with self._adding:
             if len(self.terminals) >= MOST_TERMINALS:
                 raise TerminalFailure(f"there are {MOST_TERMINALS} terminals already; remove one first")
-            return await self._set_up(f"T{next(self._numbers):07}", board, runtime, language)
+            number = f"T{self._next_number:07}"
+            self._next_number += 1
+            live = await self._set_up(number, board, runtime, language)
+            self._keep()
+            return live
 
     async def remove(self, number: str) -> None:
         """Raises KeyError."""
         async with self._adding:
             await self._take_down(number)
+            self._keep()
         self.hub.tell("gone", {"id": number})
 
     async def renew(self, number: str) -> LiveTerminal:
@@ -91,11 +133,15 @@ class Session:
         async with self._adding:
             shop = self.terminals[number].shop
             await self._take_down(number)
-            return await self._set_up(number, shop.board, shop.runtime, shop.language)
+            live = await self._set_up(number, shop.board, shop.runtime, shop.language)
+            self._keep()
+            return live
 
-    async def _set_up(self, number: str, board: str, runtime: str, language: str) -> LiveTerminal:
-        folder = self._folder / f"s{next(self._folders)}"
-        live = LiveTerminal(self._backend, folder, number=number, board=board, runtime=runtime, language=language, tell_page=self.hub.tell)
+    async def _set_up(self, number: str, board: str, runtime: str, language: str, kept: KeptTerminal | None = None) -> LiveTerminal:
+        folder = self._state.new_folder() if kept is None else self._state.folder / kept.folder
+        kind = {"number": number, "board": board, "runtime": runtime, "language": language}
+        live = LiveTerminal(self._backend, folder, **kind, tell_page=self.hub.tell, kept=kept)
+        live.on_done = self._keep
         stay = self._stays[number] = asyncio.Event()
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         task = self._tasks[number] = asyncio.create_task(self._live(live, stay, ready))

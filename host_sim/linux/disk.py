@@ -11,6 +11,7 @@ from host_sim.linux.interface import Interface
 
 SIZE_KIB = 4096
 FILLER = "filler"
+PLACE = "disk"  # in a terminal's folder
 MOUNT_TIMEOUT_S = 10.0
 
 
@@ -63,8 +64,15 @@ class Disk(Interface):
                 return  # which is what was wanted
 
 
+def unmount_in(folder: Path) -> None:
+    """The disks that a program which was killed has left there. Raises OSError."""
+    for place in folder.rglob(PLACE):
+        if place.is_mount():
+            _run("umount", "--lazy", str(place))
+
+
 def _run(*command: str) -> None:
-    """mount and umount answer at once. Raises OSError with what they said."""
+    """mount and umount answer at once. Raises OSError with what they said, in one line."""
     ended = subprocess.run(command, capture_output=True, text=True, timeout=MOUNT_TIMEOUT_S, check=False)
     if ended.returncode:
-        raise OSError(f"{command[0]}: {ended.stderr.strip()}")
+        raise OSError(f"{command[0]}: {' '.join(ended.stderr.split())}")

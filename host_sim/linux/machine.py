@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import sys
 import time
 import uuid
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,9 +26,10 @@ from hal.platform import Platform
 from hal.resolver import resolve
 from host_sim.acquirer.equipment import software_element
 from host_sim.firmware import Image, install
-from host_sim.linux.disk import Disk
+from host_sim.linux.disk import PLACE, Disk
 from host_sim.linux.interface import Interface
 from host_sim.linux.names import Names
+from host_sim.linux.pcscd import DRIVER as VPCD
 from host_sim.linux.service import Service
 from host_sim.platform import Time
 from host_sim.provision import BROKER_HOST, BROKER_NAME, broker_of, commission, factory_record
@@ -35,6 +38,19 @@ from host_sim.terminal import DesktopTerminal, TerminalFailure
 if TYPE_CHECKING:
     from host_sim.acquirer.acquirer import Acquirer
     from host_sim.pki import TestAuthority
+
+# What it takes of the system besides a kernel: Debian's package -> its program, or where it lies; and of the extra `linux`.
+PACKAGES = {
+    "dbus": "dbus-daemon",
+    "iproute2": "ip",
+    "pcscd": "pcscd",
+    "python3-dbusmock": "/usr/lib/python3/dist-packages/dbusmock/__init__.py",
+    "softhsm2": "softhsm2-util",
+    "util-linux": "unshare",
+    "vsmartcard-vpcd": str(VPCD),
+}
+MODULES = ("dbus_fast", "escpos", "paho", "pkcs11", "serial", "smartcard", "usb")
+CAP_SYS_ADMIN = 1 << 21  # linux/capability.h: to mount, and to make namespaces
 
 WATCHDOG_S = 30.0
 COMMAND_TIMEOUT_S = 60.0
@@ -59,10 +75,11 @@ class LinuxMachine(DesktopTerminal):
     """chips: the models behind the interfaces; disk: what the agent's state lies on. Needs root, for mounts and namespaces of its own."""
 
     RUNTIMES = ("cpython",)
+    WHY_NOT_KEPT = "its disk and its token are the kernel's, in memory, and went with the simulator"
 
     def __init__(self, board: str, runtime: str, folder: Path, log: Callable[[str], None], time: Time | None = None) -> None:
         super().__init__(board, runtime, folder, log, time)
-        self.disk = Disk(folder / "disk")
+        self.disk = Disk(folder / PLACE)
         self.data = self.disk.state
         self.names = Names(folder / "names")
         parts = {kind: part["part"] for kind, part in self.facts["parts"].items()}
@@ -81,8 +98,15 @@ class LinuxMachine(DesktopTerminal):
     @classmethod
     def check_runtime(cls, board: str, runtime: str) -> None:
         super().check_runtime(board, runtime)
-        if os.geteuid():
-            raise TerminalFailure(f"board {board} needs root here: its disk and its card reader's service get places of their own")
+        if sys.platform != "linux":
+            raise TerminalFailure(f"board {board} needs a Linux kernel; this is {sys.platform}")
+        if os.geteuid() or not capabilities() & CAP_SYS_ADMIN:
+            need = "root here" if os.geteuid() else "the capability SYS_ADMIN here, which not every container gives"
+            raise TerminalFailure(f"board {board} needs {need}: its disk and its card reader's service get places of their own")
+        if missing := [package for package, program in PACKAGES.items() if shutil.which(program) is None and not Path(program).exists()]:
+            raise TerminalFailure(f"board {board} needs what is not installed here; on Debian: apt install {' '.join(missing)}")
+        if missing := [module for module in MODULES if find_spec(module) is None]:
+            raise TerminalFailure(f"board {board} needs Python modules ({', '.join(missing)}): pip install 'reinstate[linux]'")
 
     def _model(self, kind: str, part: str) -> Interface:
         module, _, name = MODELS[kind, part].partition(".")
@@ -197,3 +221,12 @@ class LinuxMachine(DesktopTerminal):
         platform = Platform(process, None, time, sleep_ms, files, resolve, Files(str(self.device)))
         hal: Hal = self.board.build(load(str(self.configuration)))(platform)
         return hal
+
+
+def capabilities() -> int:
+    """Those of this process that count now."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == "CapEff":
+            return int(value, 16)
+    return 0

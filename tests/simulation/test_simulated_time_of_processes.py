@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 import socket
 import ssl
 import struct
 import tempfile
 import threading
+from os import urandom
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from host_sim.bench import Bench
 from host_sim.machine.client import ANSWER_FORMAT, REQUEST_FORMAT
 from host_sim.machine.machine import TIME_FORMAT, TIME_WAIT
 from host_sim.machine.server import BenchServer
-from host_sim.microcontroller import OVERLAY, OVERLAY_SIMULATED, link_class, micropython_binary
+from host_sim.microcontroller import OVERLAY, OVERLAY_SIMULATED, SEED_VARIABLE, link_class, micropython_binary
 from host_sim.pki import TestAuthority
 from host_sim.platform import RealTime
 from host_sim.simulated_time import FOR_EVER, SimulatedTime
@@ -42,7 +44,11 @@ async def run_guest(time: SimulatedTime, folder: Path, program: str) -> list[str
             micropython_binary(),
             "-c",
             program,
-            env={"MICROPYPATH": f"{OVERLAY_SIMULATED}:{OVERLAY}:{ROOT}:.frozen", server.ENVIRONMENT: server_path},
+            env={
+                "MICROPYPATH": f"{OVERLAY_SIMULATED}:{OVERLAY}:{ROOT}:.frozen",
+                server.ENVIRONMENT: server_path,
+                SEED_VARIABLE: str(guest.seed),
+            },
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
@@ -57,6 +63,30 @@ def test_a_process_that_waits_a_day_is_woken_at_the_very_millisecond(tmp_path: P
     time = SimulatedTime(wall_s=1_000_000)
     program = "import time\nt = time.ticks_ms()\ntime.sleep(86400)\nprint(time.ticks_diff(time.ticks_ms(), t), time.time())"
     assert time.run(run_guest(time, tmp_path, program)) == ["86400000 1086400"]
+
+
+@pytest.mark.needs("micropython")
+def test_a_process_draws_four_bytes_by_the_seed_and_what_is_longer_is_nobodys_to_foretell(tmp_path: Path) -> None:
+    program = "import os\nprint(os.urandom(4).hex(), os.urandom(3).hex(), os.urandom(32).hex(), len(os.urandom(0)))"
+    drawn = []
+    for seed in (1, 1, 2):
+        time = SimulatedTime(seed=seed)
+        drawn.append(time.run(run_guest(time, tmp_path, program))[0].split())
+    first, second, other = drawn
+    assert first[:2] == second[:2] and first[2][:8] == second[2][:8]
+    assert first[2][8:] != second[2][8:] and len(first[2]) == len(second[2]) == 64
+    assert other[:2] != first[:2] and first[3] == "0"
+
+
+def test_a_run_draws_by_its_seed_in_its_own_thread_and_until_it_ends() -> None:
+    async def program() -> tuple[bytes, bytes, bytes]:
+        return os.urandom(4), os.urandom(32), await asyncio.to_thread(os.urandom, 4)
+
+    first, second, other = (SimulatedTime(seed=seed).run(program()) for seed in (1, 1, 2))
+    assert first[0] == second[0] != other[0]
+    assert first[1][:4] == second[1][:4] and first[1][4:] != second[1][4:]
+    assert first[2] != second[2]
+    assert os.urandom is urandom
 
 
 @pytest.mark.needs("micropython")
