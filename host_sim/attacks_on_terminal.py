@@ -98,11 +98,7 @@ class TerminalSiege:
         await self._until(lambda: sum(line.startswith(beginnings) for line in self.lines) >= times, f"a line {beginnings}")
 
     async def _until(self, holds: Callable[[], bool], what: str) -> None:
-        def checked() -> bool:
-            self.shop.terminal.check()
-            return holds()
-
-        await until(checked, what)
+        await until(holds, what, check=self.shop.terminal.check)
 
     async def verdict(self, attack: Attack[TerminalSiege]) -> tuple[str, list[str]]:
         try:

@@ -10,10 +10,10 @@ from typing import Any
 from firmware_agent.screens.font import Font
 from firmware_agent.texts import load as load_texts
 from host_sim.reading import UNREADABLE, joined, more_of_picture
+from host_sim.waiting import LOOK_S, comes
 from host_sim.world import Shop
 
 STEP_TIMEOUT_S = 60.0  # longer than any single wait of the agent's: a card is awaited for 30 s
-LOOK_S = 0.02
 SCROLL_S = 2.0  # in which a page that is asked has moved
 STILL_S = 0.08  # longer than drawing one row takes
 TITLE_ROWS = (1, 2, 3)  # that a title may take
@@ -34,13 +34,8 @@ class Onlooker:
 
     async def until(self, holds: Callable[[], bool], otherwise: Callable[[], str]) -> None:
         """Wait until it holds, or the agent ends, or STEP_TIMEOUT_S is over: StepFailed with what was there instead."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STEP_TIMEOUT_S):
-                while not holds():
-                    self._shop.check()
-                    await asyncio.sleep(LOOK_S)
-                return
-        raise StepFailed(otherwise())
+        if not await comes(holds, STEP_TIMEOUT_S, self._shop.check):
+            raise StepFailed(otherwise())
 
     async def until_mode(self, mode: str) -> None:
         """The state that the acquirer has verified is in that mode."""

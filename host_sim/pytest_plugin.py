@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from host_sim.testing import AcquirerSide, Kind, Terminal, World
 
 MARKER = "reinstate"
-CHOICES = {"board": "board", "runtime": "runtime", "language": "lang"}  # argument of the marker -> end of the option
+CHOICES = {"board": "board", "runtime": "runtime", "language": "lang", "time": "time"}  # argument of the marker -> end of the option
 BOARDS = "reinstate_boards"
 WORLD = "reinstate_world"
 
@@ -40,9 +40,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    choices = ", ".join(f"{name}=..." for name in CHOICES)
     config.addinivalue_line(
-        "markers",
-        f"{MARKER}(board=..., runtime=..., language=...): of the terminal of this test; a word, a list of words, or 'all': once for each",
+        "markers", f"{MARKER}({choices}): of the terminal of this test; a word, a list of words, or 'all': once for each"
     )
 
 
@@ -70,7 +70,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             pytest.fail(f"{metafunc.definition.nodeid}: the marker {MARKER} takes {', '.join(CHOICES)}, by name", pytrace=False)
         asked |= marker.kwargs
     try:
-        found = kinds(**asked)
+        found = kinds(**asked, broker=metafunc.config.getoption("--reinstate-broker"))
     except WorldFailure as error:
         raise pytest.fail.Exception(f"{metafunc.definition.nodeid}: {error}", pytrace=False) from None
     metafunc.parametrize(WORLD, found, ids=str, indirect=True)

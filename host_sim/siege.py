@@ -24,13 +24,13 @@ from firmware_agent.messages.cose import ALG_ESP256, key_id, signing_digest
 from hal.drivers.software_key import SoftwareKey
 from host_sim.acquirer.equipment import software_element
 from host_sim.pki import TestAuthority
+from host_sim.waiting import comes
 from host_sim.world import Shop, open_shop
 
 TERMINAL, ACQUIRER = "terminal", "acquirer"  # what is attacked
 LANGUAGE = "en"
 GROUP = 10
 LIMIT_S = 30.0  # for any single thing to happen
-LOOK_S = 0.01
 
 
 class AttackError(Exception):
@@ -135,14 +135,10 @@ async def world(board: str, runtime: str, acquirer_told: Callable[[str], None] =
             yield shop, loot
 
 
-async def until(holds: Callable[[], bool], what: str, limit_s: float = LIMIT_S) -> None:
-    """Wait for it. Raises AttackError."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(limit_s):
-            while not holds():
-                await asyncio.sleep(LOOK_S)
-            return
-    raise AttackError(f"did not come: {what}")
+async def until(holds: Callable[[], bool], what: str, limit_s: float = LIMIT_S, check: Callable[[], None] = lambda: None) -> None:
+    """Wait for it; check: see host_sim.waiting. Raises AttackError."""
+    if not await comes(holds, limit_s, check):
+        raise AttackError(f"did not come: {what}")
 
 
 # What an attacker has: connections to the broker, and keys.

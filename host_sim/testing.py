@@ -1,4 +1,8 @@
-"""A terminal and its acquirer for the tests of others: a world of its own in a thread of its own, told and asked from the test's thread."""
+"""A terminal and its acquirer for the tests of others: a world of its own in a thread of its own, told and asked from the test's thread.
+
+In real time that world goes on while the test thinks. In simulated time it moves only while a call of the test is under way: between two
+calls it stands still, so that no time passes which the test has not asked for, and each run is the same.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,9 @@ import asyncio
 import concurrent.futures
 import contextlib
 import logging
+import queue
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -24,22 +28,24 @@ from host_sim.acquirer.acquirer import SLOT
 from host_sim.boards import boards
 from host_sim.brokers import HOST
 from host_sim.looking import STEP_TIMEOUT_S, StepFailed
+from host_sim.platform import RealTime, time_of_name
 from host_sim.scenario import EXPECTS, Step, load, step_of
 from host_sim.story import Player
 from host_sim.terminal import RUNTIMES, TerminalFailure, runtime_of, runtimes_of
-from host_sim.world import Shop, open_shop
+from host_sim.waiting import comes
+from host_sim.world import BROKERS, Shop, open_shop, times_of
 
 if TYPE_CHECKING:
     from PIL import Image
 
 T = TypeVar("T")
+Call = tuple[Coroutine[Any, Any, Any], concurrent.futures.Future[Any]]  # what is to be done, and what comes of it
 
 ALL = "all"
 DEFAULT_BOARD, DEFAULT_LANGUAGE = "esp32s3_counter", "en"
 # Each wait in the world has its own limit; these are for a world that does not come up, answers no more, or does not end.
 UP_S, ANSWER_S, DOWN_S = 120.0, 600.0, 60.0
 LOOKED_S = 10.0  # in which a world that answers tells what is to be seen
-LOOK_S = 0.02
 LINES = 60  # of the log, in a report
 HELD_LINES = 5000
 
@@ -50,23 +56,26 @@ class WorldFailure(Exception):
 
 @dataclass(frozen=True)
 class Kind:
-    """Of terminal: board, what its agent runs on, language of its screens."""
+    """Of terminal: board, what its agent runs on, language of its screens; and the time that it and all around it are in."""
 
     board: str
     runtime: str
     language: str
+    time: str
 
     def __str__(self) -> str:
-        return f"{self.board}-{self.runtime}-{self.language}"
+        return f"{self.board}-{self.runtime}-{self.language}-{self.time}"
 
 
-def kinds(board: object = "", runtime: object = "", language: object = "") -> list[Kind]:
+def kinds(board: object = "", runtime: object = "", language: object = "", time: object = "", broker: str = BROKERS[0]) -> list[Kind]:
     """What is asked for, each by a word, a list of words, or 'all'; '' for the usual. Raises WorldFailure: there is no such."""
     return [
-        Kind(which, on, told)
+        Kind(which, on, told, passing)
         for which in _chosen("board", board, boards(), DEFAULT_BOARD)
         for on in _chosen("runtime", runtime, RUNTIMES if runtime != ALL else runtimes_of(which), runtime_of(which))
         for told in _chosen("language", language, LANGUAGES, DEFAULT_LANGUAGE)
+        for times in [times_of(which, broker)]
+        for passing in _chosen(f"time of {which} with broker {broker}", time, times, times[0])
     ]
 
 
@@ -89,20 +98,21 @@ class World:
 
     def __init__(self, kind: Kind, broker: str, pictures: Path) -> None:
         self.kind = kind
-        self.log: list[str] = []  # what all of them said and did, with the seconds since the beginning
+        self.time = time_of_name(kind.time)
+        self.log: list[str] = []  # what all of them said and did, with the seconds of its time since the beginning
         self._broker = broker
         self._pictures = pictures
         self._logger = logging.getLogger("reinstate")
-        self._loop = asyncio.new_event_loop()
+        self._began_ms = self.time.now_ms()
+        self._calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()  # in simulated time; None: there is no more
         self._thread = threading.Thread(target=self._turn, name=f"reinstate {kind}", daemon=True)
         self._is_up: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._life: concurrent.futures.Future[None] = concurrent.futures.Future()
 
     def __enter__(self) -> World:
         with contextlib.ExitStack() as on_failure:
-            on_failure.callback(self._stop)
-            self._began = time.monotonic()
             self._thread.start()
-            self._life = asyncio.run_coroutine_threadsafe(self._live(), self._loop)
+            on_failure.callback(self._stop)
             self._wait_for(self._is_up, UP_S, "does not come up")
             on_failure.pop_all()
         self.terminal = Terminal(self)
@@ -112,36 +122,53 @@ class World:
     def __exit__(self, *_: object) -> None:
         try:
             if not self._life.done():
-                self._loop.call_soon_threadsafe(self._leave.set)
+                self._calls.put(None)
+                self._loop.call_soon_threadsafe(self._left.set)
                 self._wait_for(self._life, DOWN_S, "does not end")
             self._life.result()
         finally:
             self._stop()
 
     def _stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        """It has ended, or has to: whatever it is at."""
+        if not self._life.done():
+            self._calls.put(None)
+            self._loop.call_soon_threadsafe(self._program.cancel)
         self._thread.join(DOWN_S)
 
     def call(self, work: Coroutine[Any, Any, T], limit_s: float = ANSWER_S) -> T:
         """Have it done there, and wait for what it gives. Raises what it raises; WorldFailure."""
         __tracebackhide__ = True
-        if self._loop.is_closed():
+        if self._life.done():
             work.close()
             raise WorldFailure(f"the world of {self.kind} has ended")
-        done = asyncio.run_coroutine_threadsafe(work, self._loop)
+        done = self._begun(work)
         try:
             self._wait_for(done, limit_s, "does not answer")
             return done.result()
         finally:
             done.cancel()  # whoever waits no more, as at Ctrl-C, wants nothing done
 
+    def _begun(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        if isinstance(self.time, RealTime):
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+        done: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._calls.put((work, done))
+        return done
+
     def _wait_for(self, future: concurrent.futures.Future[Any], limit_s: float, otherwise: str) -> None:
-        concurrent.futures.wait([future, self._life], limit_s, concurrent.futures.FIRST_COMPLETED)
-        if future.done():
-            return
-        if not self._life.done():
-            raise WorldFailure(f"the world of {self.kind} {otherwise} for {limit_s:g} s")
-        self._life.result()
+        """limit_s: of real time; in simulated time, in which that stands still: a long one may take long."""
+        while True:
+            at_ms = self.time.now_ms()
+            concurrent.futures.wait([future, self._life], limit_s, concurrent.futures.FIRST_COMPLETED)
+            if future.done():
+                return
+            if self._life.done():
+                break
+            if isinstance(self.time, RealTime) or self.time.now_ms() == at_ms:
+                raise WorldFailure(f"the world of {self.kind} {otherwise} for {limit_s:g} s")
+        if not self._life.cancelled():
+            self._life.result()
         raise WorldFailure(f"the world of {self.kind} has ended")
 
     def evidence(self, name: str) -> list[tuple[str, str]]:
@@ -160,30 +187,72 @@ class World:
     # In its own thread.
 
     def _turn(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.get_loop().run_forever()
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
+                self.time.run(self._run())
+        finally:
+            if not self._life.done():  # it has not even begun
+                self._life.cancel()
+                self._life.set_running_or_notify_cancel()
+
+    async def _run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._left = asyncio.Event()
+        self._program = asyncio.ensure_future(self._live())
+        await asyncio.wait([self._program])
+        _hand_over(self._program, self._life)
 
     async def _look(self) -> tuple[list[str], dict[str, Image.Image]]:
         return _seen(self.shop)
 
     async def _live(self) -> None:
-        self._leave = asyncio.Event()
         # The sockets' paths have to be short: not in the folder that pytest gives.
         with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
             self.folder = Path(folder)
             kind = self.kind
             async with open_shop(
-                self.folder, board=kind.board, runtime=kind.runtime, language=kind.language, broker=self._broker, tell=self._tell
+                self.folder,
+                board=kind.board,
+                runtime=kind.runtime,
+                language=kind.language,
+                broker=self._broker,
+                tell=self._tell,
+                time=self.time,
             ) as self.shop:
                 self.player = Player(self.shop)
                 self._is_up.set_result(None)
-                await self._leave.wait()
+                if isinstance(self.time, RealTime):
+                    await self._left.wait()
+                else:
+                    await self._serve()
+
+    async def _serve(self) -> None:
+        """Do what the test calls for, one after the other. While it calls for nothing it is at work, and the whole loop waits for it."""
+        loop = asyncio.get_running_loop()
+        while (call := self._calls.get()) is not None:
+            work, done = call
+            task = asyncio.create_task(work)
+            done.add_done_callback(lambda _, task=task: loop.call_soon_threadsafe(task.cancel))  # type: ignore[misc]
+            await asyncio.wait([task])
+            _hand_over(task, done)
 
     def _tell(self, who: str, what: str) -> None:
-        line = f"{time.monotonic() - self._began:7.2f} s  {who:<9} {what}"
+        line = f"{(self.time.now_ms() - self._began_ms) / 1000:8.3f} s  {who:<9} {what}"
         self.log.append(line)
         del self.log[:-HELD_LINES]
         self._logger.info("%s", line)
+
+
+def _hand_over(task: asyncio.Task[T], done: concurrent.futures.Future[T]) -> None:
+    """What came of the task, to whoever waits for it in another thread, if anybody still does."""
+    if task.cancelled():
+        done.cancel()
+    if done.set_running_or_notify_cancel():
+        error = task.exception()
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(task.result())
 
 
 class Terminal:
@@ -272,12 +341,8 @@ class Terminal:
 
     async def _until(self, holds: Callable[[Shop], bool], what: str, limit_s: float) -> None:
         shop = self._world.shop
-        end = time.monotonic() + limit_s
-        while not holds(shop):
-            shop.check()
-            if time.monotonic() > end:
-                raise StepFailed(f"did not come in {limit_s:g} s: {what}")
-            await asyncio.sleep(LOOK_S)
+        if not await comes(lambda: holds(shop), limit_s, shop.check):
+            raise StepFailed(f"did not come in {limit_s:g} s: {what}")
 
 
 @dataclass(frozen=True)
@@ -341,9 +406,11 @@ class AcquirerSide:
 
     def hand_over(self, folder: Path) -> Mandate:
         """From now on this acquirer listens and verifies, and another back end speaks in its name: the one that is to be tested. Its keys
-        are put into the folder.
+        are put into the folder. Raises WorldFailure in simulated time.
         """
         __tracebackhide__ = True
+        if not isinstance(self._world.time, RealTime):
+            raise WorldFailure("another back end has a clock of its own, which simulated time does not wait for: this test takes time real")
         return self._world.call(self._hand_over(folder))
 
     def _ask(self, question: Callable[[Shop], T]) -> T:

@@ -26,9 +26,10 @@ ALLOWED = {
     "boards": ("boards", "hal", "firmware_agent"),
     "host_sim": ("host_sim", "boards", "firmware_agent", "hal"),
 }
-# firmware_agent knows the contracts, never a driver; a board knows the agent only in main.py, which starts it, and in what else the command
-# of a Linux terminal does with the agent's memory.
-OF_THE_COMMAND = ("boards/linux_terminal/factory.py", "boards/linux_terminal/update.py")
+# firmware_agent knows the contracts, never a driver; a board knows the agent only in main.py, which starts it, and in the parts of the
+# command of a Linux terminal, which do something with the agent or its memory.
+PARTS_OF_COMMAND = ("command", "credentials", "daemon", "factory", "installation", "records", "selftest", "update")
+OF_THE_COMMAND = tuple(f"boards/linux_terminal/{name}.py" for name in PARTS_OF_COMMAND)
 EXCEPTIONS = {
     # The crypto of the runtime is picked where runtimes differ, and nowhere else.
     ("hal/compat.py", "hal.drivers.p256"),

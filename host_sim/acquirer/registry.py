@@ -27,6 +27,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     and_,
+    bindparam,
     create_engine,
     delete,
     event,
@@ -200,6 +201,11 @@ class Registry:
         except (SQLAlchemyError, ImportError) as error:
             raise RegistryError(f"the registry cannot be opened: {str(error).splitlines()[0]}") from error
 
+        sent = and_(_orders.c.standing == IN_FLIGHT, _orders.c.sent_at < bindparam("before"), _terminals.c.online)
+        unsent = and_(_orders.c.standing == WAITING, _terminals.c.in_flight.is_(None))
+        query = select(_orders.c.terminal).distinct().join(_terminals, _terminals.c.terminal == _orders.c.terminal)
+        self._due = query.where(or_(sent, unsent)).limit(MOST_AT_ONCE)  # asked for each second: made once
+
     def close(self) -> None:
         self.engine.dispose()
 
@@ -356,11 +362,8 @@ class Registry:
         """Terminals for which something is due: an order that was not sent yet, or one that was sent before that time, in Unix seconds, and
         has no receipt. One that is not online is left alone: the broker keeps what was sent, and its next connection is awaited.
         """
-        sent = and_(_orders.c.standing == IN_FLIGHT, _orders.c.sent_at < before, _terminals.c.online)
-        unsent = and_(_orders.c.standing == WAITING, _terminals.c.in_flight.is_(None))
-        query = select(_orders.c.terminal).distinct().join(_terminals, _terminals.c.terminal == _orders.c.terminal)
         with self._read() as connection:
-            return list(connection.scalars(query.where(or_(sent, unsent)).limit(MOST_AT_ONCE)))
+            return list(connection.scalars(self._due, {"before": before}))
 
     def next_order(self, terminal: str) -> Order | None:
         """The order whose turn it is."""

@@ -24,11 +24,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from boards.linux_terminal import board
-from boards.linux_terminal import main as command
+from boards.linux_terminal import board, command
 from boards.linux_terminal.configuration import load, toml_value
 from boards.linux_terminal.desk import MOST_CONNECTIONS, MOST_QUESTION_BYTES, DeskError, NobodyThere, ask
-from boards.linux_terminal.process import APPLICATION_ID, RUNNING, TRACE, Process, application_id
+from boards.linux_terminal.main import main
+from boards.linux_terminal.process import APPLICATION_ID, RUNNING, TRACE, Process, application_id, boot_id, sole_use
 from boards.linux_terminal.service import Log, Manager
 from firmware_agent.boot.boot_guard import BY_POWER, BootGuard
 from firmware_agent.links.link import LinkSettings, Tls
@@ -119,16 +119,15 @@ class Place:
         said = io.StringIO()
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             try:
-                code = command.main([*arguments, "--config", str(self.configuration)])
+                code = main([*arguments, "--config", str(self.configuration)])
             except SystemExit as wrong_usage:
                 code = int(str(wrong_usage.code))
         assert code == 2
         return said.getvalue()
 
-    def next_start(self, boot_id: str = "") -> tuple[Process, BootGuard]:
+    def next_start(self, boot: str = "") -> tuple[Process, BootGuard]:
         """What the next start would say of the one before it."""
-        boot_id = boot_id or command.boot_id()
-        process = Process(Files(str(self.state)), lambda line: None, boot_id, None)
+        process = Process(Files(str(self.state)), lambda line: None, boot or boot_id(), None)
         process.begin()
         guard = BootGuard(Files(str(self.state)))
         guard.count(_why(process))
@@ -199,7 +198,7 @@ def test_it_says_ready_feeds_the_watchdog_and_ends_in_order(place: Place) -> Non
     assert place.notified("READY=1")
     assert place.notified("STATUS=") == "STATUS=degraded not provisioned: no identity in the store"
     assert place.notified("WATCHDOG=1") and place.notified("WATCHDOG=1")
-    assert (place.state / RUNNING).read_text() == command.boot_id()
+    assert (place.state / RUNNING).read_text() == boot_id()
     assert agent.end(signal.SIGTERM) == 0
     assert place.notified("STOPPING=1")
     assert not (place.state / RUNNING).exists() and not (place.state / TRACE).exists() and not place.socket.exists()
@@ -252,7 +251,7 @@ def test_a_power_cut_is_no_crash(place: Place) -> None:
     agent = place.start()
     agent.wait_for("self-test power_on ended")
     agent.end(signal.SIGKILL)
-    process, guard = place.next_start(boot_id="another-boot-of-the-kernel")
+    process, guard = place.next_start(boot="another-boot-of-the-kernel")
     assert process.reset_cause() == process.PWRON_RESET
     assert (guard.started, guard.crashes) == (BY_POWER, 0)
 
@@ -263,7 +262,7 @@ def test_a_loop_that_hangs_no_longer_feeds_and_its_end_tells_where_it_stood(plac
     assert not place.notified("WATCHDOG=1", 2.5)
     assert agent.end(signal.SIGABRT) == -signal.SIGABRT  # what a service manager does then
     told: list[str] = []
-    process = Process(Files(str(place.state)), told.append, command.boot_id(), None)
+    process = Process(Files(str(place.state)), told.append, boot_id(), None)
     process.begin()
     assert process.reset_cause() == process.WDT_RESET
     assert told[0] == "ended Fatal Python error: Aborted"
@@ -299,7 +298,7 @@ def test_a_second_agent_says_so_in_one_line(running_agent: tuple[Place, Agent]) 
 
 
 def test_an_agent_does_not_start_beside_a_self_test(place: Place) -> None:
-    with command.sole_use(str(place.state)):  # as the self-test has it
+    with sole_use(str(place.state)):  # as the self-test has it
         for name in ("run", "selftest"):
             assert place.wrongly(name) == f"reinstate-agent: {place.state} is in use by another agent or self-test\n"
 
@@ -502,7 +501,7 @@ async def provisioned(place: Place, authority: TestAuthority, port: int) -> Acqu
     clock = await started_clock()
     acquirer = Acquirer(ACQUIRER, authority, element, public_key, clock.wall_s)
     configuration = load(str(place.configuration))
-    hal = command._hal(configuration, command._platform(configuration, lambda line: None))
+    hal = command.devices_of(configuration, command.platform_of(configuration, lambda line: None))
     await provision(hal, TERMINAL, acquirer, authority, port, {})
     return acquirer
 
@@ -579,11 +578,11 @@ def test_the_summary_of_a_suspension_that_goes_on_is_exported(place: Place) -> N
 async def suspended(place: Place) -> None:
     """By the acquirer's order, as it stands in the memory of a terminal that is off."""
     configuration = load(str(place.configuration))
-    hal = command._hal(configuration, command._platform(configuration, lambda line: None))
+    hal = command.devices_of(configuration, command.platform_of(configuration, lambda line: None))
     await hal.bring_up(("clock", "storage", "secure_element"))
     store = Store(hal.storage)
     store.open()
-    terminal = await command._terminal(hal, store, lambda line: None)
+    terminal = await command.terminal_at(hal, store, lambda line: None)
     terminal.booted()
     terminal.apply([Suspended(Reason("violation", ACTOR_HOST))])
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from boards.linux_terminal import main as command
+from boards.linux_terminal import command
 from boards.linux_terminal.configuration import Configuration, parse
 from boards.linux_terminal.detect import network_manager_runs, proposal
+from boards.linux_terminal.main import main
 
 # Bitmaps of keys as the kernel shows them (drivers/input/input.c), on a machine of 64 bits.
 KEYBOARD_KEYS = "1000000000007 ff9f207ac14057ff febeffdfffefffff fffffffffffffffe"
@@ -117,7 +118,7 @@ def test_what_it_proposes_is_what_the_board_can_be_built_of(machine: Machine) ->
     machine.usb("1-1", "04b8", "0e15", "TM-T20II", "07")
     machine.interface("eth0", "up")
     found = machine.found()
-    hal = command._hal(found, command._platform(found, lambda line: None))
+    hal = command.devices_of(found, command.platform_of(found, lambda line: None))
     assert {device.kind for device in hal.devices()} == {"clock", "storage", "secure_element", "display", "printer", "network"}
 
 
@@ -198,7 +199,7 @@ def test_a_module_of_a_token_is_a_remark(machine: Machine) -> None:
 
 
 def test_of_this_machine_it_proposes_something_right(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main(["detect"]) == 0
+    assert main(["detect"]) == 0
     assert "secure_element" in parse(capsys.readouterr().out, "proposed").devices
 
 

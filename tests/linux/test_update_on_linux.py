@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from boards.linux_terminal import main as command
+from boards.linux_terminal.main import main
+from boards.linux_terminal.process import sole_use
 from boards.linux_terminal.update import BEFORE
 from firmware_agent.selftest.firmware_image import MANIFEST_NAME
 from firmware_agent.settings import Settings
@@ -58,7 +59,7 @@ class Machine:
         for word, file in (("request", request), ("enrol", credentials)):
             if word == "enrol":
                 credentials.write_bytes(asyncio.run(Office(self.office).enrol(request.read_bytes(), "T0000001", {})))
-            assert command.main([word, str(file), "--config", str(self.configuration)]) == 0
+            assert main([word, str(file), "--config", str(self.configuration)]) == 0
 
     def release(self, version: str, office: Path | None = None) -> Path:
         """The wheel of that version, its signed list beside it."""
@@ -211,7 +212,7 @@ def test_the_acquirer_is_told_of_both(machine: Machine, tmp_path: Path) -> None:
 
 
 def test_while_the_agent_runs_nothing_is_installed(machine: Machine) -> None:
-    with command.sole_use(str(machine.state)):
+    with sole_use(str(machine.state)):
         done = machine.update(machine.release("0.2.0"))
     assert done.returncode == 2 and "is in use by another agent" in done.stderr and machine.version == RUNS
 

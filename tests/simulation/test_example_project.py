@@ -24,7 +24,7 @@ def pytest_there(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_it_passes_on_both_runtimes_in_any_order_and_on_two_workers() -> None:
     done = pytest_there("-v", "-n", "2")
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
-    recovered = re.findall(r"PASSED .*brings_it_back\w*\[vending-(\w+)-en\]", done.stdout)
+    recovered = re.findall(r"PASSED .*brings_it_back\w*\[vending-(\w+)-en-simulated\]", done.stdout)
     assert sorted(recovered) == ["cpython", "micropython"]
     assert re.search(r"\b9 passed\b", done.stdout)
 

@@ -71,9 +71,16 @@ def test_a_fixture_of_the_same_name_is_the_suites_own(run: Run) -> None:
         ("", ("--reinstate-board", "toaster"), "unknown board 'toaster'; allowed: esp32_mpos, esp32s3_counter"),
         ("", ("--reinstate-runtime", "lua"), "unknown runtime 'lua'; allowed: micropython, cpython, all"),
         ("", ("--reinstate-lang", "fr"), "unknown language 'fr'; allowed: en, zh-CN, all"),
-        ("@pytest.mark.reinstate(bord='esp32_mpos')", (), "the marker reinstate takes board, runtime, language, by name"),
-        ("@pytest.mark.reinstate('esp32_mpos')", (), "the marker reinstate takes board, runtime, language, by name"),
+        ("@pytest.mark.reinstate(bord='esp32_mpos')", (), "the marker reinstate takes board, runtime, language, time, by name"),
+        ("@pytest.mark.reinstate('esp32_mpos')", (), "the marker reinstate takes board, runtime, language, time, by name"),
         ("@pytest.mark.reinstate(language=['en', 'fr'])", (), "unknown language 'fr'"),
+        ("", ("--reinstate-time", "fast"), "with broker embedded 'fast'; allowed: simulated, real, all"),
+        (
+            "@pytest.mark.reinstate(time='simulated')",
+            ("--reinstate-broker", "mosquitto"),
+            "with broker mosquitto 'simulated'; allowed: real",
+        ),
+        ("@pytest.mark.reinstate(time='simulated', board='linux_terminal')", (), "time of linux_terminal with broker embedded 'simulated'"),
     ],
 )
 def test_what_is_asked_for_wrongly_is_told_in_one_line_before_anything_starts(
@@ -95,13 +102,17 @@ def test_folders_of_boards_that_are_not_there_are_told_in_one_line(run: Run) -> 
 @pytest.mark.parametrize(
     ("marker", "arguments", "kinds"),
     [
-        ("", (), ["esp32s3_counter-micropython-en"]),
-        ("", ("--reinstate-board", "linux_terminal"), ["linux_terminal-cpython-en"]),
-        ("", ("--reinstate-runtime", "all"), ["esp32s3_counter-micropython-en", "esp32s3_counter-cpython-en"]),
-        ("@pytest.mark.reinstate(runtime='cpython', language='all')", (), ["esp32s3_counter-cpython-en", "esp32s3_counter-cpython-zh-CN"]),
-        ("@pytest.mark.reinstate(board='esp32_mpos')", ("--reinstate-board", "linux_terminal"), ["esp32_mpos-micropython-en"]),
+        ("", (), ["esp32s3_counter-micropython-en-simulated"]),
+        ("", ("--reinstate-board", "linux_terminal"), ["linux_terminal-cpython-en-real"]),
+        ("", ("--reinstate-runtime", "all"), ["esp32s3_counter-micropython-en-simulated", "esp32s3_counter-cpython-en-simulated"]),
+        ("@pytest.mark.reinstate(runtime='cpython', language='all')", (), [
+            "esp32s3_counter-cpython-en-simulated", "esp32s3_counter-cpython-zh-CN-simulated"]),
+        ("", ("--reinstate-broker", "mosquitto"), ["esp32s3_counter-micropython-en-real"]),
+        ("", ("--reinstate-time", "all"), ["esp32s3_counter-micropython-en-simulated", "esp32s3_counter-micropython-en-real"]),
+        ("@pytest.mark.reinstate(time='all', board='linux_terminal')", (), ["linux_terminal-cpython-en-real"]),
+        ("@pytest.mark.reinstate(board='esp32_mpos')", ("--reinstate-board", "linux_terminal"), ["esp32_mpos-micropython-en-simulated"]),
         ("@pytest.mark.reinstate(board=['esp32_mpos', 'linux_terminal'], runtime='all')", (), [
-            "esp32_mpos-micropython-en", "esp32_mpos-cpython-en", "linux_terminal-cpython-en"]),
+            "esp32_mpos-micropython-en-simulated", "esp32_mpos-cpython-en-simulated", "linux_terminal-cpython-en-real"]),
     ],
 )  # fmt: skip
 def test_a_test_is_there_once_for_each_kind_of_terminal_and_the_marker_comes_before_the_option(
@@ -113,6 +124,7 @@ def test_a_test_is_there_once_for_each_kind_of_terminal_and_the_marker_comes_bef
 
 
 FAILING = """
+import asyncio
 import pytest
 from host_sim.looking import StepFailed
 from host_sim.testing import WorldFailure
@@ -130,12 +142,14 @@ def test_crash_that_nobody_looked_at(terminal, acquirer):
     terminal.expect("state", "in_service")
     terminal.ask(lambda shop: shop.terminal._heard("crash of a test"))
 
+@pytest.mark.reinstate(time="real")
 def test_waits_end(reinstate_world, terminal):
-    import asyncio
     with pytest.raises(StepFailed, match="did not come in 0.1 s: the moon"):
         terminal.until(lambda shop: False, "the moon", 0.1)
     with pytest.raises(WorldFailure, match="does not answer for 0.1 s"):
         reinstate_world.call(asyncio.sleep(60), 0.1)
+    with pytest.raises(StepFailed, match="real time, which nobody can forward"):
+        terminal.do("time", forward_s=60)
     with pytest.raises(KeyError):
         terminal.ask(lambda shop: {}["nothing"])
     assert terminal.state == {} and terminal.lines == []
@@ -169,6 +183,109 @@ def test_what_fails_is_told_with_what_was_to_be_seen_and_waits_have_limits(run: 
     assert "TerminalFailure: the program ended with an error: crash of a test" in report
     assert f"{tmp_path}/pictures/test_theirs.py-test_fails" in report
     (picture,) = (tmp_path / "pictures").glob("*.png")
-    assert picture.name == "test_theirs.py-test_fails-esp32s3_counter-cpython-en-display.png"
+    assert picture.name == "test_theirs.py-test_fails-esp32s3_counter-cpython-en-simulated-display.png"
     with Image.open(picture) as seen:
         assert seen.size == (320, 240) and len(seen.getcolors() or ()) > 1
+
+
+TIMED = """
+import asyncio, concurrent.futures, time
+import pytest
+from host_sim.looking import StepFailed
+from host_sim.testing import WorldFailure
+
+HOUR_S = 3600
+pytestmark = pytest.mark.reinstate(runtime="cpython")
+
+def now_ms(terminal):
+    return terminal.ask(lambda shop: shop.backend.time.now_ms())
+
+@pytest.mark.reinstate(time="all", runtime="all")
+def test_the_same_in_each_time(terminal, acquirer):
+    terminal.do("boot")
+    terminal.expect("state", "in_service")
+    terminal.do("order", action="suspend", reason="maintenance", case="V-17")
+    terminal.expect("page", "suspended")
+    assert acquirer.send("order", action="unlock")["refusal"] == "not_locked"
+
+def test_time_passes_only_while_a_call_is_under_way(terminal):
+    terminal.do("boot")
+    terminal.expect("page", "idle")
+    before = now_ms(terminal), terminal.lines
+    time.sleep(0.3)
+    assert (now_ms(terminal), terminal.lines) == before
+    terminal.do("time", forward_s=1)
+    assert now_ms(terminal) == before[0] + 1000
+
+def test_an_hour_without_power(terminal):
+    terminal.do("boot")
+    terminal.expect("state", "in_service")
+    terminal.do("cut_power")
+    before, begun = now_ms(terminal), time.monotonic()
+    terminal.do("time", forward_s=HOUR_S)
+    assert now_ms(terminal) == before + HOUR_S * 1000
+    assert time.monotonic() - begun < HOUR_S / 10
+    terminal.do("boot")
+    terminal.expect("online", True)
+
+def test_waits_end_by_its_own_time(reinstate_world, terminal):
+    before, begun = now_ms(terminal), time.monotonic()
+    with pytest.raises(StepFailed, match="did not come in 600 s: the moon"):
+        terminal.until(lambda shop: False, "the moon", 600)
+    assert now_ms(terminal) == before + 600_000
+    assert time.monotonic() - begun < 300
+
+    async def hang():
+        time.sleep(1)
+
+    async def gives_up():
+        raise asyncio.CancelledError
+
+    with pytest.raises(concurrent.futures.CancelledError):
+        reinstate_world.call(gives_up())
+    with pytest.raises(WorldFailure, match="does not answer for 0.1 s"):
+        reinstate_world.call(hang(), 0.1)
+
+def test_a_back_end_has_a_clock_of_its_own(acquirer, tmp_path):
+    with pytest.raises(WorldFailure, match="this test takes time real"):
+        acquirer.hand_over(tmp_path)
+"""
+ALIKE = """
+import time
+import pytest
+
+TOLD = []
+
+@pytest.mark.reinstate(runtime="all")
+@pytest.mark.parametrize("think_s", [0, 0.05])
+def test_told(terminal, reinstate_world, think_s):
+    terminal.do("boot")
+    terminal.expect("state", "in_service")
+    time.sleep(think_s)
+    terminal.do("order", action="suspend", reason="maintenance", case="V-17")
+    terminal.expect("page", "suspended")
+    time.sleep(think_s)
+    terminal.do("press", "1")
+    terminal.expect("page", "recovery.reason")
+    TOLD.append((str(reinstate_world.kind), list(reinstate_world.log)))  # before its end, whose order is the kernel's choice
+
+def test_alike():
+    assert len(TOLD) == 4
+    for kind, log in TOLD:
+        assert len(log) > 20
+        assert log == next(first for of, first in TOLD if of == kind)
+"""
+
+
+@pytest.mark.needs("micropython")
+def test_time_passes_by_the_calls_of_a_test_alone(run: Run) -> None:
+    done = run(TIMED)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "8 passed" in done.stdout
+
+
+@pytest.mark.needs("micropython")
+def test_two_runs_of_a_test_tell_the_same_at_the_same_milliseconds_however_long_it_thinks(run: Run) -> None:
+    done = run(ALIKE, "-p", "no:randomly")
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "5 passed" in done.stdout
