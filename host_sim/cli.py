@@ -29,9 +29,9 @@ from host_sim.scenario import ScenarioError, load
 from host_sim.siege import AttackError
 from host_sim.simulated_time import SEED
 from host_sim.story import Outcome, play
-from host_sim.terminal import RUNTIMES, TerminalFailure, check_runtime, has_simulated_time, runtime_of
+from host_sim.terminal import RUNTIMES, TerminalFailure, check_runtime, runtime_of
 from host_sim.verify import VerifyError, verify_and_print
-from host_sim.world import BROKERS
+from host_sim.world import BROKERS, times_of
 
 GOOD, FAILED, WRONG_USAGE = 0, 1, 2
 BOTH = "both"  # runtimes
@@ -187,11 +187,12 @@ def _runs_of(path: Path, options: argparse.Namespace) -> list[Run]:
 
 
 def _time_of(board: str, broker: str, wanted: str | None) -> str:
-    """Simulated, unless told otherwise, or board or broker have it not."""
-    missing = f"board {board}" if not has_simulated_time(board) else "broker mosquitto" if broker == "mosquitto" else ""
-    if missing and wanted == "simulated":
-        raise ScenarioError(f"{missing} has no simulated time; it takes --time real")
-    return wanted or ("real" if missing else "simulated")
+    """The usual one, unless told otherwise."""
+    times = times_of(board, broker)
+    if wanted is not None and wanted not in times:
+        without = "broker mosquitto" if wanted in times_of(board, "embedded") else f"board {board}"
+        raise ScenarioError(f"{without} has no {wanted} time; it takes --time {times[0]}")
+    return wanted or times[0]
 
 
 def _run_several(runs: list[Run], options: argparse.Namespace) -> int:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import faulthandler
 import fnmatch
+import multiprocessing
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from firmware_agent.selftest.plans import FULL, POWER_ON
+from host_sim.platform import Time, time_of_name
 from host_sim.technician import Technician
 from host_sim.terminal import TerminalFailure
 from host_sim.world import TERMINAL, Shop, open_shop
 
 LANGUAGE = "en"
-RUN_TIMEOUT_S = 400.0  # of one terminal, from power on: a dead key costs two waits of the examination
-LOOK_S = 0.02
+RUN_TIMEOUT_S = 400.0  # of one terminal, in its own time, from power on: a dead key costs two waits of the examination
+HERE_TIMEOUT_S = 900.0  # of one terminal, on this machine: a process that does not end by then hangs
+LOOK_S = 0.5  # whether the program has ended without a word
+QUIET_S = 3.0  # after which nothing of the terminal's start is under way any more
 
 
 @dataclass(frozen=True)
@@ -45,8 +53,9 @@ class Matrix:
 
     board: str
     runtime: str
-    diagnosed: list[tuple[Case, Finding | None]]
-    clean: list[Finding | None]
+    time: str  # one of TIMES
+    diagnosed: Sequence[tuple[Case, Finding | None]]
+    clean: Sequence[Finding | None]
 
     @property
     def detected(self) -> int:
@@ -71,6 +80,7 @@ class Matrix:
         return {
             "board": self.board,
             "runtime": self.runtime,
+            "time": self.time,
             "faults": [
                 {
                     "id": case.id,
@@ -101,42 +111,68 @@ def cases(shop: Shop) -> list[Case]:
     return found
 
 
-async def run_matrix(board: str, runtime: str, only: str, clean_runs: int, jobs: int, seed: int, tell: Callable[[str], None]) -> Matrix:
-    """Run every case whose id matches `only`, and `clean_runs` runs of a sound terminal, `jobs` at a time. seed: of all that is random."""
+def run_matrix(
+    board: str,
+    runtime: str,
+    only: Sequence[str],
+    clean_runs: int,
+    *,
+    time: str,
+    jobs: int,
+    seed: int,
+    tell: Callable[[str], None],
+    limit_s: float = HERE_TIMEOUT_S,
+) -> Matrix:
+    """Run every case whose id matches one of `only`, and `clean_runs` runs of a sound terminal, `jobs` at the same time, each in a process
+    and a time of its own. time: one of TIMES; seed: of all that is random; limit_s: of one run, on this machine. Raises TerminalFailure,
+    BrokerFailure.
+    """
+    chosen = [case for case in asyncio.run(_cases_of(board, runtime)) if any(fnmatch.fnmatch(case.id, pattern) for pattern in only)]
+    runs: dict[str, Case | None] = {case.id: case for case in chosen}
+    runs.update((f"clean run {number + 1}", None) for number in range(clean_runs))
+    findings: dict[str, Finding | None] = {}
+    workers = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"))
+    try:
+        work = {workers.submit(_carry_out, limit_s, board, runtime, case, time, f"{seed} {name}"): name for name, case in runs.items()}
+        for ended in as_completed(work):
+            name = work[ended]
+            finding, how = ended.result()
+            findings[name] = finding
+            tell(f"{name}: {f'{finding.component} {finding.cause}' if finding else 'nothing found'} ({how})")
+    except BrokenProcessPool as error:
+        raise TerminalFailure(f"a run did not end in {limit_s:g} s, or its process was ended from outside") from error
+    finally:
+        workers.shutdown(cancel_futures=True)
+    clean = [findings[name] for name, case in runs.items() if case is None]
+    return Matrix(board, runtime, time, [(case, findings[case.id]) for case in chosen], clean)
+
+
+async def _cases_of(board: str, runtime: str) -> list[Case]:
     with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
         async with open_shop(Path(folder), board=board, runtime=runtime, language=LANGUAGE) as shop:
-            chosen = [case for case in cases(shop) if fnmatch.fnmatch(case.id, only)]
-    free = asyncio.Semaphore(jobs)
-
-    async def one(case: Case | None, number: int) -> Finding | None:
-        async with free:
-            finding, how = await _diagnose(board, runtime, case, Random(f"{seed} {number}"))
-        name = case.id if case is not None else f"clean run {number}"
-        tell(f"{name}: {f'{finding.component} {finding.cause}' if finding else 'nothing found'} ({how})")
-        return finding
-
-    findings = await asyncio.gather(
-        *(one(case, number) for number, case in enumerate(chosen)), *(one(None, 10_000 + number) for number in range(clean_runs))
-    )
-    return Matrix(board, runtime, list(zip(chosen, findings[: len(chosen)], strict=True)), findings[len(chosen) :])
+            return cases(shop)
 
 
-async def _diagnose(board: str, runtime: str, case: Case | None, random: Random) -> tuple[Finding | None, str]:
+def _carry_out(limit_s: float, board: str, runtime: str, case: Case | None, time: str, seed: str) -> tuple[Finding | None, str]:
+    """In a process of its own: that is ended, and tells where it stood, when it hangs."""
+    faulthandler.dump_traceback_later(limit_s, exit=True)
+    try:
+        random = Random(seed)
+        own = time_of_name(time, random.getrandbits(30))
+        return own.run(_diagnose(board, runtime, case, own, random))
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+async def _diagnose(board: str, runtime: str, case: Case | None, time: Time, random: Random) -> tuple[Finding | None, str]:
     """Boot a terminal with that fault, or with none, and have it tested: first what the power-on test finds, and if it finds nothing the
     technician's full test. Gives the first of what was found, and how it was found.
     """
-    lines: list[str] = []
-    technician: Technician | None = None
-
-    def tell(who: str, what: str) -> None:
-        if who == "terminal":
-            lines.append(what)
-            if technician is not None:
-                technician.heard(what)
-
     with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
-        async with open_shop(Path(folder), board=board, runtime=runtime, language=LANGUAGE, tell=tell) as shop:
+        async with open_shop(Path(folder), board=board, runtime=runtime, language=LANGUAGE, time=time) as shop:
+            lines = shop.terminal.lines
             technician = Technician(shop.terminal, LANGUAGE, random)
+            shop.listeners.append(technician.heard)
             if case is None:
                 for place in shop.breakable.values():  # the ways of sound parts are no reason for a complaint
                     for habit in sorted(place.HABITS):
@@ -147,31 +183,58 @@ async def _diagnose(board: str, runtime: str, case: Case | None, random: Random)
             try:
                 async with asyncio.timeout(RUN_TIMEOUT_S):
                     shop.terminal.power_on()
-                    await _ended(shop, lines, POWER_ON)
+                    await _ended(shop, POWER_ON)
                     if not _found(lines):
+                        if case is not None and case.when_running:
+                            await _settled(shop)
                         await shop.acquirer.order(TERMINAL, action="self_test", plan=FULL)
                         await _until(shop, lambda: any(line.startswith("accepted") and "self_test" in line for line in lines))
                         if case is not None and case.when_running:
                             shop.breakable[case.place].fault(case.name)
-                        await _ended(shop, lines, FULL)
+                        await _ended(shop, FULL)
             except TimeoutError:
                 return _found(lines), "the self-test did not end: " + " | ".join(lines[-3:])
             except TerminalFailure as error:
                 return _found(lines), str(error)
             finally:
                 await technician.leave()
-    return _found(lines), next((line for line in lines if line.startswith("diagnosis ")), "full test")
+            return _found(lines), next((line for line in lines if line.startswith("diagnosis ")), "full test")
 
 
-async def _ended(shop: Shop, lines: list[str], plan: str) -> None:
+async def _ended(shop: Shop, plan: str) -> None:
     """Until the plan has ended, or something was found: in safe mode no plan ends."""
+    lines = shop.terminal.lines
     await _until(shop, lambda: _found(lines) is not None or any(line.startswith(f"self-test {plan} ended") for line in lines))
 
 
-async def _until(shop: Shop, holds: Callable[[], bool]) -> None:
-    while not holds():
+async def _settled(shop: Shop) -> None:
+    """Until it has nothing more to say. On a way that grows slow while messages are under way, questions wait behind these for longer than
+    for a silent acquirer.
+    """
+    said = -1
+    while said != len(shop.terminal.lines):
+        said = len(shop.terminal.lines)
         shop.terminal.check()
-        await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(QUIET_S)
+
+
+async def _until(shop: Shop, holds: Callable[[], bool]) -> None:
+    """By what the terminal says."""
+    said = asyncio.Event()
+
+    def heard(line: str) -> None:
+        said.set()
+
+    shop.listeners.append(heard)
+    try:
+        while not holds():
+            shop.terminal.check()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await said.wait()
+            said.clear()
+    finally:
+        shop.listeners.remove(heard)
 
 
 def _found(lines: list[str]) -> Finding | None:
