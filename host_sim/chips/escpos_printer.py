@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from firmware_agent.screens.font import HEIGHT_PX, NARROW_PX, Font
 from host_sim.chips.faces import Fault, UartChip
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 INPUT_BUFFER = 4096
 CELL_WIDTH, CELL_HEIGHT = 12, 24  # font A
+PEN_DOTS = 2  # how thick its strokes are
 LINE_HEIGHT = 30  # dots fed by a line, as at reset: 1/6 inch on a 180 dpi mechanism
 XOFF = b"\x13"
 XON = b"\x11"
@@ -122,7 +124,7 @@ def _height(item: Printed) -> int:
 
 
 def _drawn(item: Printed) -> Image.Image | None:
-    from PIL import Image, ImageChops, ImageDraw, ImageFont
+    from PIL import Image, ImageChops
 
     if isinstance(item, Feed) or (isinstance(item, TextLine) and not item.text):
         return None
@@ -130,15 +132,39 @@ def _drawn(item: Printed) -> Image.Image | None:
         if not item.bits:
             return None
         return ImageChops.invert(Image.frombytes("1", (item.width_dots, item.height_dots), bytes(item.bits)).convert("L")).convert("1")
-    font = ImageFont.load_default_imagefont()  # 6x11 bitmap glyphs, doubled to cells of 12x24
-    picture = Image.new("1", (len(item.text) * 6, 12), 1)
-    draw = ImageDraw.Draw(picture)
+    picture = Image.new("1", (len(item.text) * CELL_WIDTH, CELL_HEIGHT), 1)
+    cells = _cells(set(item.text))
     for column, character in enumerate(item.text):
-        draw.text((column * 6, 0), character if ord(character) < 256 else "?", font=font, fill=0)
-        if item.bold:
-            draw.text((column * 6 + 1, 0), character if ord(character) < 256 else "?", font=font, fill=0)
-    size = (len(item.text) * CELL_WIDTH * item.width, CELL_HEIGHT * item.height)
-    return picture.resize(size, Image.Resampling.NEAREST)
+        for strike in range(2 if item.bold else 1):  # the second one dot beside the first
+            picture.paste(0, (column * CELL_WIDTH + strike, 0), cells[character])
+    return picture.resize((picture.width * item.width, picture.height * item.height), Image.Resampling.NEAREST)
+
+
+def _cells(characters: set[str]) -> dict[str, Image.Image]:
+    """How they look in font A, 1 = ink: the narrow glyphs of the screens' font. Of cp437 it has no wide ones."""
+    font = Font()
+    cells = {character: _penned(font.glyph(character)[1]) for character in characters}
+    font.close()
+    return cells
+
+
+def _penned(rows: bytes) -> Image.Image:
+    """A glyph of 8x16 half as large again, with strokes as thick as a printer's: a pen of two dots is set at each pixel, and between two
+    that touch at a corner only.
+    """
+    from PIL import Image
+
+    inked = {(x, y) for y, row in enumerate(rows) for x in range(NARROW_PX) if row & 0x80 >> x}
+    halves = {(2 * x, 2 * y) for x, y in inked}
+    for x, y in inked:
+        for side in (-1, 1):
+            if (x + side, y + 1) in inked and not inked & {(x + side, y), (x, y + 1)}:
+                halves.add((2 * x + side, 2 * y + 1))
+    cell = Image.new("1", (CELL_WIDTH, CELL_HEIGHT))
+    for x, y in halves:
+        left, top = x * CELL_WIDTH // (2 * NARROW_PX), y * CELL_HEIGHT // (2 * HEIGHT_PX)
+        cell.paste(1, (left, top, left + PEN_DOTS, top + PEN_DOTS))
+    return cell
 
 
 class EscposPrinterChip(UartChip):
@@ -406,9 +432,10 @@ class EscposPrinterChip(UartChip):
             self._say(bytes([self._status_bits(4) & 0x6C if value in (1, 49) else 0x00]))
 
     def _character(self, code: int) -> None:
-        self._line += bytes([code]).decode("cp437")
-        if len(self._line) * self._width >= self.columns:
+        """A line that is full ends when there is more for it, so that a line feed then feeds one line."""
+        if (len(self._line) + 1) * self._width > self.columns:
             self._end_line()
+        self._line += bytes([code]).decode("cp437")
 
     def _end_line(self, only_if_begun: bool = False) -> None:
         if only_if_begun and not self._line:

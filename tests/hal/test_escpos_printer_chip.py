@@ -85,6 +85,22 @@ def test_a_long_line_wraps_at_the_width_of_the_paper() -> None:
     assert [item.text for item in line.chip.paper if isinstance(item, TextLine)] == ["x" * 32, "x" * 8]
 
 
+def test_a_line_that_just_fits_is_one_line() -> None:
+    line = Line()
+    line.write(b"x" * 32 + b"\ny\n")
+    assert [item.text for item in line.chip.paper if isinstance(item, TextLine)] == ["x" * 32, "y"]
+
+
+def test_letters_are_of_font_a_and_thicker_where_they_are_bold() -> None:
+    line = Line()
+    line.write(b"Hi\n\x1bE\x01Hi\n")
+    picture = line.chip.picture()
+    plain, bold = picture.crop((0, 0, 24, 24)), picture.crop((0, 30, 24, 54))
+    inked = [{(x, y) for y in range(24) for x in range(24) if text.getpixel((x, y)) == 0} for text in (plain, bold)]
+    assert inked[1] == inked[0] | {(x + 1, y) for x, y in inked[0]}
+    assert all({(x - 1, y), (x + 1, y)} & inked[0] for x, y in inked[0]), "no stroke is thinner than the pen"
+
+
 @pytest.mark.parametrize(
     "command",
     [
