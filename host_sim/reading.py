@@ -15,8 +15,6 @@ from firmware_agent.screens.slip import LINE_DOTS, TITLE_SCALE
 
 UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 
-ANY = [0] + [255] * 255  # any difference at all counts as ink
-
 Glyphs = dict[bytes, str]  # the rows of a glyph -> its character; narrow and wide glyphs differ in length
 
 
@@ -118,17 +116,23 @@ def _ink(row: Image.Image) -> bytes | None:
     colours = row.getcolors(2)  # None for more than two
     if colours is None:
         return None
+    if len(colours) == 1:
+        return bytes((row.width + 7) // 8 * row.height)
     colour = max(colours)[1]  # the more frequent one
     assert isinstance(colour, tuple)
-    paper = Image.new("RGB", row.size, colour)
-    return ImageChops.difference(row, paper).point(ANY * 3).convert("L").point(ANY, "1").tobytes()
+    red, green, blue = ImageChops.difference(row, Image.new("RGB", row.size, colour)).split()
+    drawn = ImageChops.lighter(ImageChops.lighter(red, green), blue)
+    # Any difference at all counts as ink.
+    return ImageChops.add(drawn, drawn, 1 / 255).convert("1", dither=Image.Dither.NONE).tobytes()
 
 
 def _line(bits: bytes, row_bytes: int, glyphs: Glyphs) -> str:
     """The text of one line of glyphs, each of which begins at a byte; `bits` begins with its topmost row."""
+    end = HEIGHT_PX * row_bytes
+    if not bits[:end].strip(b"\0"):
+        return " " * row_bytes
     text = ""
     column = 0
-    end = HEIGHT_PX * row_bytes
     cells = [bits[start:end:row_bytes] for start in range(row_bytes)]  # the columns of bytes
     while column < row_bytes:
         character = None

@@ -25,6 +25,7 @@ BLACK = (0, 0, 0)  # an OLED that is not lit
 PARAMETERS = {0x20: 1, 0x21: 2, 0x22: 2, 0x26: 6, 0x27: 6, 0x29: 5, 0x2A: 5, 0x81: 1, 0x8D: 1, 0xA3: 2}
 PARAMETERS |= dict.fromkeys((0xA8, 0xD3, 0xD5, 0xD9, 0xDA, 0xDB), 1)
 COM_PINS = {64: 0x12, 32: 0x02}  # rows -> the wiring of the panel's common lines, as DAh has to say it
+LIT = [bytes(255 if byte >> bit & 1 else 0 for byte in range(256)) for bit in range(8)]  # a byte of the memory -> its pixel of that row
 
 
 class Ssd1306Chip(I2cChip):
@@ -91,9 +92,9 @@ class Ssd1306Chip(I2cChip):
             scanned = common if not self._from_below else multiplex - 1 - common
             if 0 <= scanned < multiplex:
                 line = (scanned + offset + self._start_line) % ROWS
-                page, bit = self._memory[line // 8 * COLUMNS :][:COLUMNS], 1 << line % 8
+                page = self._memory[line // 8 * COLUMNS :][:COLUMNS]
                 # Its columns are wired from the right.
-                panel.paste(Image.frombytes("L", (COLUMNS, 1), bytes(255 if byte & bit else 0 for byte in reversed(page))), (0, row))
+                panel.paste(Image.frombytes("L", (COLUMNS, 1), bytes(page[::-1].translate(LIT[line % 8]))), (0, row))
         return panel
 
     # The bus face.

@@ -43,7 +43,7 @@ class Paced(Scene):
 
     async def away(self, duration_ms):
         """A good connection, and then none for so long."""
-        await self.for_ms(GOOD_CONNECTION_MS + 60000)
+        await self.for_ms(GOOD_CONNECTION_MS + 1000)
         self.sent.clear()
         self.broker.connect_error = LinkError("E_OFFLINE", "nobody listens")
         self.broker.lose()

@@ -118,20 +118,20 @@ def names_of_pages(sources: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """(place, name) of each page that the program makes; 'exam.*' where only its beginning is written there. A name that is handed to the
     function which makes the page is looked for where that is called.
     """
-    trees = {place: ast.parse(source) for place, source in sources.items()}
-    wanted = [("Page", 0, tuple(trees))]  # function, position of the name among its arguments, where it is called
+    calls = {place: calls_in(ast.parse(source)) for place, source in sources.items()}
+    wanted = [("Page", 0, tuple(calls))]  # function, position of the name among its arguments, where it is called
     seen = set(wanted)
     while wanted:
         function, position, places = wanted.pop()
         for place in places:
-            for within, call in calls_of(trees[place], function):
+            for within, call in calls[place].get(function, []):
                 if len(call.args) <= position:
                     continue
                 for name in words_of(call.args[position], within):
                     if not isinstance(name, int):
                         yield f"{place}:{call.lineno}", name
                         continue
-                    further = (within.name, name, (place,) if within.name.startswith("_") else tuple(trees))
+                    further = (within.name, name, (place,) if within.name.startswith("_") else tuple(calls))
                     if further not in seen:
                         seen.add(further)
                         wanted.append(further)
@@ -140,15 +140,16 @@ def names_of_pages(sources: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def calls_of(tree: ast.AST, name: str) -> Iterator[tuple[Function, ast.Call]]:
-    """Each call of a function or a method of that name, with the function that it stands in."""
+def calls_in(tree: ast.AST) -> dict[str, list[tuple[Function, ast.Call]]]:
+    """By the name of the function or method: each call of it, with the function that it stands in."""
+    calls: dict[str, list[tuple[Function, ast.Call]]] = {}
     for within in ast.walk(tree):
         if isinstance(within, Function):
             for node in ast.walk(within):
-                if isinstance(node, ast.Call):
-                    called = node.func
-                    if name == (called.id if isinstance(called, ast.Name) else called.attr if isinstance(called, ast.Attribute) else ""):
-                        yield within, node
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+                    name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+                    calls.setdefault(name, []).append((within, node))
+    return calls
 
 
 def words_of(node: ast.expr, within: Function) -> Iterator[str | int]:

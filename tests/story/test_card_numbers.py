@@ -20,7 +20,7 @@ from host_sim.scenario import Step
 from host_sim.story import Player
 from host_sim.terminal import RUNTIMES
 from host_sim.world import PIN, TERMINAL, Shop
-from tests.story.world import LIMIT_S, until, world
+from tests.story.world import LIMIT_S, run_story, until
 
 # Test numbers of three schemes, 16, 16 and 19 digits, each with the right check digit.
 NUMBERS = ("4111111111111111", "5555555555554444", "6222021234567890128")
@@ -190,25 +190,24 @@ def test_the_search_finds_each_form() -> None:
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_no_card_number_leaves_the_terminal_or_stays_in_it(runtime: str) -> None:
-    async def scenario() -> None:
-        async with world(runtime) as shop:
-            outside, person = Outside(shop), Person(shop)
-            async with outside.watched():
-                await person.do(("boot", ""), ("expect_state", "in_service"), ("expect_page", "idle"))
-                await settings_and_nonsense(person)
-                await keys_and_badges(person)
-                await recovery(person, outside)
-                await technician(person)
-                outside.look_at_slip()
-            places = outside.found()
-            assert places == {}
-            # It all came in: what is told of it is masked.
-            assert outside.shows("receipt of **** **** **** 1111")  # the remark
-            assert outside.says(masked(NUMBERS[0]))  # the case, in the state
-            told = "\n".join(shop.terminal.lines)
-            assert masked(NUMBERS[2]) in told  # of the scanned code, in the export
+    async def story(shop: Shop) -> None:
+        outside, person = Outside(shop), Person(shop)
+        async with outside.watched():
+            await person.do(("boot", ""), ("expect_state", "in_service"), ("expect_page", "idle"))
+            await settings_and_nonsense(person)
+            await keys_and_badges(person)
+            await recovery(person, outside)
+            await technician(person)
+            outside.look_at_slip()
+        places = outside.found()
+        assert places == {}
+        # It all came in: what is told of it is masked.
+        assert outside.shows("receipt of **** **** **** 1111")  # the remark
+        assert outside.says(masked(NUMBERS[0]))  # the case, in the state
+        told = "\n".join(shop.terminal.lines)
+        assert masked(NUMBERS[2]) in told  # of the scanned code, in the export
 
-    asyncio.run(scenario())
+    run_story(story, runtime)
 
 
 async def settings_and_nonsense(person: Person) -> None:

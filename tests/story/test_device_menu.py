@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import tempfile
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -40,11 +37,11 @@ from host_sim.actions import BADGE, Actions
 from host_sim.cli import main
 from host_sim.expectations import export_of
 from host_sim.terminal import RUNTIMES
-from host_sim.world import PIN, TERMINAL, Shop, Tell, open_shop
+from host_sim.world import PIN, TERMINAL, Shop
 from tests.core import test_export as runs
 from tests.core.parts import Flash, Time
 from tests.core.terminal_parts import boot, provisioned
-from tests.story.world import until
+from tests.story.world import run_story, until
 
 TEXTS = load("en")
 
@@ -75,10 +72,6 @@ class Counter:
         await self.sees("pin.title")
         await self.press(*PIN, "enter")
         await self.sees("technician.pin")
-
-
-def a_shop(folder: str, runtime: str, board: str = "esp32s3_counter", tell: Tell = print) -> AbstractAsyncContextManager[Shop]:
-    return open_shop(Path(folder), board=board, runtime=runtime, language="en", tell=tell)
 
 
 def scanned(picture: Image.Image) -> str:
@@ -117,32 +110,30 @@ def test_the_code_on_paper_and_on_the_display_is_the_report_that_was_sent(
     exports: list[str] = []
     key = b""
 
-    async def scenario() -> None:
+    async def story(shop: Shop) -> None:
         nonlocal key
-        with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
-            async with a_shop(folder, runtime) as shop:
-                shop.terminal.power_on()
-                await until(lambda: bool(shop.account.reports), "the report, which is sent and gone from the outbox")
-                person = Counter(shop)
-                await person.sees("idle.title")
-                await person.signs_on()
-                await person.press("5")
-                printer = person.chips["printer"]
-                await until(lambda: bool(scanned(printer.last_slip().picture())), "a code on the slip")
-                codes.append(scanned(printer.last_slip().picture()))
-                await person.sees("technician.pin")
-                await person.press("6")
-                await until(lambda: bool(scanned(person.chips["display"].picture())), "a code on the display")
-                codes.append(scanned(person.chips["display"].picture()))
-                await person.press("enter")
-                await person.sees("technician.pin")
-                await person.press("7", "1", "2")
-                await until(lambda: bool(export_of(shop.terminal.lines, "JUnit XML")), "the exports")
-                exports.extend(export_of(shop.terminal.lines, form) for form in ("JSON", "JUnit XML"))
-                sent.extend(shop.account.reports)
-                key = shop.account.public_key
+        shop.terminal.power_on()
+        await until(lambda: bool(shop.account.reports), "the report, which is sent and gone from the outbox")
+        person = Counter(shop)
+        await person.sees("idle.title")
+        await person.signs_on()
+        await person.press("5")
+        printer = person.chips["printer"]
+        await until(lambda: bool(scanned(printer.last_slip().picture())), "a code on the slip")
+        codes.append(scanned(printer.last_slip().picture()))
+        await person.sees("technician.pin")
+        await person.press("6")
+        await until(lambda: bool(scanned(person.chips["display"].picture())), "a code on the display")
+        codes.append(scanned(person.chips["display"].picture()))
+        await person.press("enter")
+        await person.sees("technician.pin")
+        await person.press("7", "1", "2")
+        await until(lambda: bool(export_of(shop.terminal.lines, "JUnit XML")), "the exports")
+        exports.extend(export_of(shop.terminal.lines, form) for form in ("JSON", "JUnit XML"))
+        sent.extend(shop.account.reports)
+        key = shop.account.public_key
 
-    asyncio.run(scenario())
+    run_story(story, runtime)
     documents = [verified(text, key, tmp_path, capsys) for text in codes]
     assert len(sent) == 1
     for document in documents:
@@ -165,91 +156,80 @@ def test_the_handheld_shows_the_code_of_its_power_on_test_on_its_small_display(
     codes: list[str] = []
     key = b""
 
-    async def scenario() -> None:
+    async def story(shop: Shop) -> None:
         nonlocal key
-        with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
-            async with a_shop(folder, runtime, "esp32_mpos") as shop:
-                shop.terminal.power_on()
-                await until(lambda: bool(shop.account.reports), "the report")
-                key = shop.account.public_key
-                person = Counter(shop)
-                await person.sees("idle.title")
-                await person.signs_on()
-                await person.press("6")
-                await until(lambda: bool(scanned(person.chips["display"].picture())), "a code on the display")
-                codes.append(scanned(person.chips["display"].picture()))
-                await person.press("cancel")
-                await person.sees("technician.pin")
+        shop.terminal.power_on()
+        await until(lambda: bool(shop.account.reports), "the report")
+        key = shop.account.public_key
+        person = Counter(shop)
+        await person.sees("idle.title")
+        await person.signs_on()
+        await person.press("6")
+        await until(lambda: bool(scanned(person.chips["display"].picture())), "a code on the display")
+        codes.append(scanned(person.chips["display"].picture()))
+        await person.press("cancel")
+        await person.sees("technician.pin")
 
-    asyncio.run(scenario())
+    run_story(story, runtime, board="esp32_mpos")
     verified(codes[0], key, tmp_path, capsys)
 
 
 def test_a_power_cut_signs_off() -> None:
-    async def scenario() -> None:
-        with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
-            async with a_shop(folder, "cpython") as shop:
-                person = Counter(shop)
-                shop.terminal.power_on()
-                await person.sees("idle.title")
-                await person.signs_on()
-                await shop.terminal.power_off()
-                shop.terminal.power_on()
-                await person.sees("idle.title")
-                await person.press("help")
-                await person.sees("menu.choice.2")
+    async def story(shop: Shop) -> None:
+        person = Counter(shop)
+        shop.terminal.power_on()
+        await person.sees("idle.title")
+        await person.signs_on()
+        await shop.terminal.power_off()
+        shop.terminal.power_on()
+        await person.sees("idle.title")
+        await person.press("help")
+        await person.sees("menu.choice.2")
 
-    asyncio.run(scenario())
+    run_story(story, "cpython")
 
 
 def test_a_tamper_is_lifted_by_a_technician_with_a_badge_and_the_acquirer_together() -> None:
-    async def scenario() -> None:
-        helper: technician.Technician | None = None
+    async def story(shop: Shop) -> None:
+        person = Counter(shop)
+        helper = technician.Technician(shop.terminal, "en", Random(1))
+        shop.listeners.append(helper.heard)
+        shop.terminal.power_on()
+        await person.sees("idle.title")
+        await shop.acquirer.order(TERMINAL, action="suspend", reason="tamper")
+        await person.sees("out_of_order.title")
 
-        def tell(who: str, what: str) -> None:
-            if who == "terminal" and helper is not None:
-                helper.heard(what)
+        # By PIN nobody confirms it, whatever was tested.
+        await person.signs_on()
+        await person.press("9")
+        await person.sees("out_of_order.title")
 
-        with tempfile.TemporaryDirectory(prefix="reinstate-") as folder:
-            async with a_shop(folder, "cpython", tell=tell) as shop:
-                person = Counter(shop)
-                helper = technician.Technician(shop.terminal, "en", Random(1))
-                shop.terminal.power_on()
-                await person.sees("idle.title")
-                await shop.acquirer.order(TERMINAL, action="suspend", reason="tamper")
-                await person.sees("out_of_order.title")
+        await person.press("help")
+        await person.sees("menu.title")
+        await person.press("2")
+        await person.sees("sign_on.how")
+        await person.press("2")
+        await person.sees("badge.title")
+        person.chips["card_reader"].insert_card(await Actions(shop).badge("badge"))
+        await person.sees("technician.choice.9")
+        person.chips["card_reader"].remove_card()
+        assert not any(TEXTS.get("technician.choice.8") in line for line in shop.terminal.screen())
+        await person.press("1")
+        await until(lambda: any(line.startswith("self-test full ended") for line in shop.terminal.lines), "the full test")
+        await helper.leave()
+        person.chips["card_reader"].remove_card()
+        await person.press("cancel")
+        await person.sees("technician.choice.8")
+        await person.press("8")
+        await person.sees("confirm.text")
+        await person.press("2")
+        event = {"name": "technician_confirmed", "detail": f"badge {BADGE}"}
+        await until(lambda: shop.account.events[-1:] == [event], "the event")
+        assert shop.account.state["mode"] == "out_of_order"  # the acquirer has to agree
+        await shop.acquirer.order(TERMINAL, action="lift", reason="tamper")
+        await until(lambda: shop.account.state["mode"] != "out_of_order", "the end of the tamper")
 
-                # By PIN nobody confirms it, whatever was tested.
-                await person.signs_on()
-                await person.press("9")
-                await person.sees("out_of_order.title")
-
-                await person.press("help")
-                await person.sees("menu.title")
-                await person.press("2")
-                await person.sees("sign_on.how")
-                await person.press("2")
-                await person.sees("badge.title")
-                person.chips["card_reader"].insert_card(await Actions(shop).badge("badge"))
-                await person.sees("technician.choice.9")
-                person.chips["card_reader"].remove_card()
-                assert not any(TEXTS.get("technician.choice.8") in line for line in shop.terminal.screen())
-                await person.press("1")
-                await until(lambda: any(line.startswith("self-test full ended") for line in shop.terminal.lines), "the full test")
-                await helper.leave()
-                person.chips["card_reader"].remove_card()
-                await person.press("cancel")
-                await person.sees("technician.choice.8")
-                await person.press("8")
-                await person.sees("confirm.text")
-                await person.press("2")
-                event = {"name": "technician_confirmed", "detail": f"badge {BADGE}"}
-                await until(lambda: shop.account.events[-1:] == [event], "the event")
-                assert shop.account.state["mode"] == "out_of_order"  # the acquirer has to agree
-                await shop.acquirer.order(TERMINAL, action="lift", reason="tamper")
-                await until(lambda: shop.account.state["mode"] != "out_of_order", "the end of the tamper")
-
-    asyncio.run(scenario())
+    run_story(story, "cpython")
 
 
 # A closer look at the menu alone, in time that jumps.

@@ -14,7 +14,7 @@ from hal.drivers.file_storage import FileStorage
 from hal.files import Files
 from host_sim.terminal import RUNTIMES
 from host_sim.world import TERMINAL, Shop
-from tests.story.world import LIMIT_S, until, world
+from tests.story.world import LIMIT_S, run_story, until
 
 
 def data_folder(shop: Shop) -> Path:
@@ -39,50 +39,48 @@ async def off(shop: Shop) -> None:
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_memory_that_was_rolled_back_is_found_and_told_and_the_terminal_serves_on(runtime: str, tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with world(runtime) as shop:
-            shop.terminal.power_on()
-            await until(lambda: len(shop.account.reports) == 1, "the first report")
-            first = await audited(shop, 0)
-            await off(shop)
-            shutil.copytree(data_folder(shop), tmp_path / "copy")
-            shop.terminal.power_on()
-            await until(lambda: len(shop.account.reports) == 2, "the second report")
-            order = await shop.acquirer.order(TERMINAL, action="self_test")
-            assert "refusal" not in await shop.acquirer.receipt_of(TERMINAL, order, LIMIT_S)
-            await until(lambda: len(shop.account.reports) == 3, "the ordered self-test")
-            second = await audited(shop, first)
-            assert events(shop) == []
-            await off(shop)
+    async def story(shop: Shop) -> None:
+        shop.terminal.power_on()
+        await until(lambda: len(shop.account.reports) == 1, "the first report")
+        first = await audited(shop, 0)
+        await off(shop)
+        shutil.copytree(data_folder(shop), tmp_path / "copy")
+        shop.terminal.power_on()
+        await until(lambda: len(shop.account.reports) == 2, "the second report")
+        order = await shop.acquirer.order(TERMINAL, action="self_test")
+        assert "refusal" not in await shop.acquirer.receipt_of(TERMINAL, order, LIMIT_S)
+        await until(lambda: len(shop.account.reports) == 3, "the ordered self-test")
+        second = await audited(shop, first)
+        assert events(shop) == []
+        await off(shop)
 
-            shutil.rmtree(data_folder(shop))
-            shutil.copytree(tmp_path / "copy", data_folder(shop))
-            shop.terminal.power_on()
-            await until(lambda: any(name == "evidence_damaged" for name, _ in events(shop)), "that the log is not whole")
-            (detail,) = [detail for name, detail in events(shop) if name == "evidence_damaged"]
-            assert detail in (f"cut_off at {second}", f"other_head at {second}")
-            assert f"evidence log damaged: {detail}" in shop.terminal.lines
-            await audited(shop, second)  # it goes on behind what is broken, by numbers that were never given
-            shop.terminal.check()
-            assert shop.account.state["mode"] == "in_service"
-            await off(shop)
+        shutil.rmtree(data_folder(shop))
+        shutil.copytree(tmp_path / "copy", data_folder(shop))
+        shop.terminal.power_on()
+        await until(lambda: any(name == "evidence_damaged" for name, _ in events(shop)), "that the log is not whole")
+        (detail,) = [detail for name, detail in events(shop) if name == "evidence_damaged"]
+        assert detail in (f"cut_off at {second}", f"other_head at {second}")
+        assert f"evidence log damaged: {detail}" in shop.terminal.lines
+        await audited(shop, second)  # it goes on behind what is broken, by numbers that were never given
+        shop.terminal.check()
+        assert shop.account.state["mode"] == "in_service"
+        await off(shop)
 
-    asyncio.run(scenario())
+    run_story(story, runtime)
 
 
 def test_what_was_ordered_and_done_stands_in_the_log_of_the_flash(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with world("micropython") as shop:
-            shop.terminal.power_on()
-            await until(lambda: len(shop.account.reports) == 1, "the first report")
-            order = await shop.acquirer.order(TERMINAL, action="suspend", reason="violation", case="C-1")
-            await shop.acquirer.receipt_of(TERMINAL, order, LIMIT_S)
-            await until(lambda: shop.account.state.get("mode") == "suspended", "the state")
-            await audited(shop, 0)
-            await off(shop)
-            shutil.copytree(data_folder(shop), tmp_path / "copy")
+    async def story(shop: Shop) -> None:
+        shop.terminal.power_on()
+        await until(lambda: len(shop.account.reports) == 1, "the first report")
+        order = await shop.acquirer.order(TERMINAL, action="suspend", reason="violation", case="C-1")
+        await shop.acquirer.receipt_of(TERMINAL, order, LIMIT_S)
+        await until(lambda: shop.account.state.get("mode") == "suspended", "the state")
+        await audited(shop, 0)
+        await off(shop)
+        shutil.copytree(data_folder(shop), tmp_path / "copy")
 
-    asyncio.run(scenario())
+    run_story(story, "micropython")
     storage = FileStorage(Files(str(tmp_path / "copy")))
     storage.open()
     storage.claim()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from host_sim.scenario import Step
 from host_sim.story import Player
 from host_sim.world import Shop
-from tests.story.world import until, world
+from tests.story.world import run_story, until
 
 
 async def installed(shop: Shop, version: str, fault: str = "") -> None:
@@ -38,19 +36,18 @@ def versions(shop: Shop) -> list[str]:
 
 @pytest.mark.needs("micropython")
 def test_a_newer_program_takes_over_and_one_that_does_not_start_gives_way_to_it() -> None:
-    async def program() -> None:
-        async with world("micropython") as shop:
-            shop.terminal.power_on()
-            await until(lambda: shop.account.online, "online")
-            await Player(shop).do(Step("expect_page", "idle", 0))
-            await installed(shop, "0.2.0")
-            shop.terminal.power_on()
-            await until(lambda: versions(shop)[-1:] == ["0.2.0"], "the newer program")
-            await until(lambda: any(line.startswith("update_installed") for line in shop.terminal.lines), "a good start of it")
-            await Player(shop).do(Step("expect_page", "idle", 0))
-            await installed(shop, "0.3.0", "broken")
-            shop.terminal.power_on()
-            await until(lambda: any(line.startswith("update_fell_back") for line in shop.terminal.lines), "the program before it")
-            assert versions(shop)[-1] == "0.2.0" and "0.3.0" not in versions(shop)
+    async def story(shop: Shop) -> None:
+        shop.terminal.power_on()
+        await until(lambda: shop.account.online, "online")
+        await Player(shop).do(Step("expect_page", "idle", 0))
+        await installed(shop, "0.2.0")
+        shop.terminal.power_on()
+        await until(lambda: versions(shop)[-1:] == ["0.2.0"], "the newer program")
+        await until(lambda: any(line.startswith("update_installed") for line in shop.terminal.lines), "a good start of it")
+        await Player(shop).do(Step("expect_page", "idle", 0))
+        await installed(shop, "0.3.0", "broken")
+        shop.terminal.power_on()
+        await until(lambda: any(line.startswith("update_fell_back") for line in shop.terminal.lines), "the program before it")
+        assert versions(shop)[-1] == "0.2.0" and "0.3.0" not in versions(shop)
 
-    asyncio.run(program())
+    run_story(story, "micropython")
