@@ -27,7 +27,7 @@ demo: $(MARK_SIM) ## a whole recovery, told as it happens (RUNTIME=cpython, SCRE
 
 test: $(MARK_TEST) system-programs check ## style, types, and all tests on both runtimes, in random order
 	$(BIN)/python -m pytest -n 4 --ignore=tests/browser $(PYTEST_ARGUMENTS)
-	$(BIN)/python -m pytest tests/browser $(PYTEST_ARGUMENTS)
+	$(BIN)/python -m pytest -n 2 tests/browser $(PYTEST_ARGUMENTS)
 
 check: $(MARK_TEST) ## style, types, and that generated files are current
 	$(BIN)/ruff check .

@@ -28,6 +28,7 @@ from firmware_agent.messages.cbor import CborError, decode
 from firmware_agent.messages.cose import CoseError, key_id, parse
 from firmware_agent.messages.schema import Claims, SchemaError
 from host_sim.acquirer.codec import Refused, Verifier
+from host_sim.acquirer.registry import make_tables
 from host_sim.acquirer.rules import terminal_of, verified
 from host_sim.acquirer.sealing import NotOpened
 
@@ -91,8 +92,7 @@ class Codes:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        with engine.begin() as connection:
-            _metadata.create_all(connection)
+        make_tables(engine, _metadata)
 
     def issue(self, terminal: str, now_s: int, lifetime_s: int = CODE_LIFETIME_S) -> str:
         """A new code of CODE_DIGITS digits for that terminal's number. Any earlier one for it is worth nothing from now on.

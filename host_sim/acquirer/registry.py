@@ -37,7 +37,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from firmware_agent.messages.cbor import decode, encode
@@ -196,8 +196,7 @@ class Registry:
                 event.listen(self.engine, "begin", _begin_sqlite)
             elif self.engine.dialect.name == "postgresql":
                 event.listen(self.engine, "begin", _begin_postgresql)
-            with self.engine.begin() as connection:
-                _metadata.create_all(connection)
+            make_tables(self.engine, _metadata)
         except (SQLAlchemyError, ImportError) as error:
             raise RegistryError(f"the registry cannot be opened: {str(error).splitlines()[0]}") from error
 
@@ -605,6 +604,18 @@ class Entry:
         self._connection.execute(update(_terminals).where(_terminals.c.terminal == self.terminal).values(values))
 
 
+def make_tables(engine: Engine, tables: MetaData) -> None:
+    """Those that are missing. Another process may be making them at the same moment: what it has made by then is found at the next look."""
+    for left in (1, 0):
+        try:
+            with engine.begin() as connection:
+                tables.create_all(connection)
+                return
+        except (IntegrityError, ProgrammingError):
+            if not left:
+                raise
+
+
 def claims_of(message: bytes) -> Claims:
     """What a message says that was verified before."""
     return Claims.from_map(decode(parse(message).payload))
@@ -638,8 +649,21 @@ def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:
     """Transactions are ours to begin, not the driver's; readers do not wait for a writer; what is written is on the disk."""
     connection.isolation_level = None
     connection.execute(f"PRAGMA busy_timeout = {LOCK_TIMEOUT_S * 1000}")
-    connection.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(connection)
     connection.execute("PRAGMA synchronous = FULL")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Of those who ask for it at the same moment one gets it, and the others are told at once that the file is locked."""
+    end = time.monotonic() + LOCK_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(0.01)
 
 
 def _begin_sqlite(connection: Connection) -> None:

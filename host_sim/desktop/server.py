@@ -183,7 +183,7 @@ class Routes:
 
     async def step(self, request: Request) -> Response:
         live, body = self._terminal(request), await _body(request)
-        await live.do(step_of(_text(body, "verb"), body.get("argument")))
+        await self._session.unless_it_ends(live.do(step_of(_text(body, "verb"), body.get("argument"))))
         live.tell_document()
         return JSONResponse({})
 
@@ -309,7 +309,7 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._session.hub.end()
+        self._session.end()
         await super().shutdown(sockets)
 
 

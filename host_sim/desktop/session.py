@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 from firmware_agent.texts import LANGUAGES
@@ -51,6 +51,7 @@ class Session:
         self._acquirer: dict[str, Any] = {"connected": False, "broker": "stopped"}
         self._started_at = int(time.time() * 1000)
         self._is_running = False
+        self._ends = asyncio.Event()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -69,7 +70,7 @@ class Session:
             finally:
                 self._is_running = False
                 self.watching.cancel()
-                self.hub.end()
+                self.end()
                 await asyncio.gather(*(self._take_down(number) for number in list(self.terminals)))
 
     # The last time, and the next.
@@ -176,6 +177,22 @@ class Session:
         self.traffic.forget(number)
         self._stays.pop(number).set()
         await self._tasks.pop(number)
+
+    def end(self) -> None:
+        """Whatever waits for something to happen waits no longer."""
+        self._ends.set()
+        self.hub.end()
+
+    async def unless_it_ends(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do it to its end, or to that of the session. Raises TerminalFailure: that was earlier."""
+        doing, ends = asyncio.create_task(work), asyncio.create_task(self._ends.wait())
+        await asyncio.wait([doing, ends], return_when=asyncio.FIRST_COMPLETED)
+        ends.cancel()
+        if not doing.done():
+            doing.cancel()
+            await asyncio.wait([doing])
+            raise TerminalFailure("the simulator ends")
+        doing.result()
 
     # What pages are told.
 

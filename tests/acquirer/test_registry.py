@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from firmware_agent.messages.schema import Claims, kind_named, topic
+from host_sim.acquirer.activation import Codes
 from host_sim.acquirer.codec import Signer
 from host_sim.acquirer.registry import IN_MEMORY, Entry, Follower, Order, Registry, RegistryError
 from host_sim.acquirer.rules import DONE, IN_FLIGHT, WAITING
@@ -96,6 +99,21 @@ def test_processes_that_take_sequences_at_the_same_time_never_take_one_twice(url
         taken += sequences
     assert sorted(taken) == list(range(1, 3 * each + 1))
     registry.close()
+
+
+def test_processes_that_begin_on_an_empty_database_at_the_same_time_all_find_their_tables(url: str) -> None:
+    def begin(_: int) -> list[str]:
+        together.wait(60)
+        registry = Registry(url)
+        Codes(registry.engine)
+        try:
+            return registry.terminals()
+        finally:
+            registry.close()
+
+    together = threading.Barrier(4)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(begin, range(4))) == [[], [], [], []]
 
 
 def test_only_one_of_two_processes_sends_an_order(two: tuple[Registry, Registry]) -> None:

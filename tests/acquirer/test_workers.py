@@ -161,7 +161,8 @@ def test_a_worker_that_is_killed_loses_nothing_and_nothing_is_counted_twice(data
             assert sorted(details, key=int) == [str(number) for number in range(MESSAGES)]
             answers = {sequence for kind, sequence in terminal.received if kind == "answer"}
             assert answers, "no inquiry was answered"
-            assert max(answers) == registry.facts(terminal.name)["sequence"]
+            last = registry.last_sent(terminal.name)
+            assert last is not None and last.sequence == max(answers)
             terminal.leave()
         assert len({message.taken_by for message in registry.messages()}) == 3
         assert not any("Traceback" in worker.log.read_text() for worker in workers)

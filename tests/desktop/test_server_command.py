@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -71,6 +72,28 @@ def test_it_ends_by_itself_with_all_that_it_started_while_a_page_is_open(ending:
         assert time.monotonic() - began < END_S
         assert in_session(process.pid) == []
         assert process.stderr is not None and "Traceback" not in process.stderr.read()
+
+
+def test_it_ends_while_somebody_waits_for_an_answer_that_does_not_come() -> None:
+    with (
+        started("--no-browser", "--runtime", "cpython", "--lang", "en") as (process, address),
+        httpx.Client(base_url=address, timeout=LIMIT_S) as client,
+    ):
+
+        def do(verb: str, argument: str) -> httpx.Response:
+            return client.post("api/terminals/T0000001/steps", json={"verb": verb, "argument": argument})
+
+        assert client.post("api/terminals/T0000001/steps", json={"verb": "boot"}).status_code == 200
+        assert do("uplink", "cut").status_code == 200
+        with ThreadPoolExecutor(1) as pool, client.stream("GET", "api/live") as stream:
+            waiting = pool.submit(do, "hostile", "unsigned")
+            assert any("sends an order: unsigned" in line for line in stream.iter_lines())
+            began = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(LIMIT_S) == 0
+        assert time.monotonic() - began < END_S
+        assert (waiting.result().status_code, waiting.result().json()) == (409, {"error": "the simulator ends"})
+        assert process.stderr is not None and process.stderr.read() == ""
 
 
 def test_without_a_browser_it_says_so_and_goes_on() -> None:
