@@ -80,6 +80,7 @@ export const SENTENCES = [
   ["the terminal is on already; cut_power first", "终端已开机，请先断电"],
   ["the terminal is off", "终端已关机"],
   ["the terminal is off: nobody would answer", "终端已关机，不会有应答"],
+  ["the simulator ends", "模拟器正在退出"],
   ["nothing was written: the terminal is still on", "没有写入任何内容，终端仍在运行"],
   ["the disk there is the kernel's; cut_power ends the agent at any moment", "该机型的磁盘由内核管理；可随时用“关”切断电源"],
   ["the clock there is this machine's", "该机型使用本机时钟"],
