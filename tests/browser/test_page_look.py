@@ -153,6 +153,7 @@ def test_display_keys_slot_and_paper_are_in_sight_and_nothing_overlaps(desk: Des
     desk.at(f"card-insert-{terminal.id}").click()
     body = terminal.at("body")
     expect(body.locator(".card-in")).to_be_visible()
+    body.locator(".card-in").evaluate("(card) => Promise.all(card.getAnimations().map((slide) => slide.finished))")
     parts = [body.locator(".screen"), body.locator(".keypad"), body.locator(".slit"), body.locator(".card-in"), terminal.at("paper")]
     for part in parts:
         box = part.bounding_box()
