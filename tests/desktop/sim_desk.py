@@ -93,6 +93,15 @@ class OneTerminal:
         answer = self.try_to(verb, argument)
         assert (answer.status_code, answer.json()) == (200, {}), f"{verb} {argument}: {answer.status_code} {answer.text}"
 
+    def messages(self, after: int = 0, **facts: object) -> list[dict[str, Any]]:
+        """after: number of the last one that is not of interest."""
+        return [message for message in self.get("/messages").json() if message["number"] > after and facts.items() <= message.items()]
+
+    @property
+    def newest(self) -> int:
+        """Number of the last message, 0 for none."""
+        return max((message["number"] for message in self.messages()), default=0)
+
     def document(self) -> dict[str, Any]:
         document: dict[str, Any] = self.get().json()
         return document

@@ -57,14 +57,10 @@ def machine_of(terminal: OneTerminal) -> LinuxMachine:
 
 def found_by_a_test(terminal: OneTerminal) -> dict[str, str]:
     """Device -> cause, as the acquirer verified it of a self-test that it ordered."""
-    before = {message["number"] for message in terminal.get("/messages").json()}
+    before = terminal.newest
     terminal.do("order", {"action": "self_test", "plan": "daily"})
 
-    def came() -> bool:
-        fresh = [message for message in terminal.get("/messages").json() if message["number"] not in before]
-        return any((message["kind"], message["verdict"]) == ("report", "verified") for message in fresh)
-
-    terminal.until(came, "the report")
+    terminal.until(lambda: terminal.messages(before, kind="report", verdict="verified"), "the report")
     report = terminal.account()["reports"][-1]
     return {result["device"]: result["cause"] for result in report["results"] if result["cause"]}
 

@@ -6,7 +6,6 @@ import hashlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
@@ -33,19 +32,9 @@ def colours(terminal: OneTerminal) -> int:
     return len(Image.open(io.BytesIO(terminal.get("/display.png").content)).getcolors() or ())
 
 
-def messages(terminal: OneTerminal, after: int = 0, **facts: object) -> list[dict[str, Any]]:
-    """after: number of the last one that is not of interest."""
-    return [message for message in terminal.get("/messages").json() if message["number"] > after and facts.items() <= message.items()]
-
-
-def newest(terminal: OneTerminal) -> int:
-    """Number of the last message, 0 for none."""
-    return max((message["number"] for message in messages(terminal)), default=0)
-
-
 def comes_back(terminal: OneTerminal, after: int) -> None:
     """A broker that ended said of nobody that he went: only what is said anew tells that it is there."""
-    terminal.until(lambda: messages(terminal, after, kind="state", verdict="verified") and terminal.account()["online"], "online again")
+    terminal.until(lambda: terminal.messages(after, kind="state", verdict="verified") and terminal.account()["online"], "online again")
 
 
 # What a person does.
@@ -126,7 +115,7 @@ def test_the_clock_jumps_and_the_next_signed_time_puts_it_right(a_desk: Desk) ->
 
 
 def test_a_message_is_shown_to_its_last_byte(shared: OneTerminal) -> None:
-    line = messages(shared, kind="state", verdict="verified")[0]
+    line = shared.messages(kind="state", verdict="verified")[0]
     message = shared.get(f"/messages/{line['number']}").json()
     ends = [0]
     for part in message["parts"]:
@@ -137,10 +126,10 @@ def test_a_message_is_shown_to_its_last_byte(shared: OneTerminal) -> None:
 
 
 def test_an_order_is_sent_until_its_receipt_says_verified(shared: OneTerminal) -> None:
-    before = newest(shared)
+    before = shared.newest
     shared.do("order", {"action": "revoke_badge", "badge": "T-0099"})
-    shared.until(lambda: messages(shared, before, kind="order", verdict="verified"), "a verified order")
-    (order,) = messages(shared, before, kind="order", verdict="verified")
+    shared.until(lambda: shared.messages(before, kind="order", verdict="verified"), "a verified order")
+    (order,) = shared.messages(before, kind="order", verdict="verified")
     assert order["direction"] == "down"
     sent = bytes.fromhex(shared.get(f"/messages/{order['number']}").json()["hex"])
     name = hashlib.sha256(sent).hexdigest()[:32]
@@ -152,8 +141,8 @@ def test_a_message_of_which_one_bit_is_turned_is_refused(shared: OneTerminal, di
     kind = {"up": "state", "down": "order"}[direction]
     if direction == "down":
         shared.do("order", {"action": "revoke_badge", "badge": "T-0098"})
-    shared.until(lambda: messages(shared, kind=kind, verdict="verified"), kind)
-    original = shared.get(f"/messages/{messages(shared, kind=kind, verdict='verified')[-1]['number']}").json()
+    shared.until(lambda: shared.messages(kind=kind, verdict="verified"), kind)
+    original = shared.get(f"/messages/{shared.messages(kind=kind, verdict='verified')[-1]['number']}").json()
     state = shared.account()["mode"]
     answer = shared.desk.client.post(f"{shared.path}/messages/{original['number']}/altered", json={"at": original["bytes"] - 1, "bit": 3})
     told = answer.json()
@@ -197,14 +186,14 @@ def test_the_power_goes_with_the_next_write_and_what_was_written_is_kept(a_desk:
 def test_two_shops_at_one_acquirer_do_not_disturb_each_other(a_desk: Desk, shared: OneTerminal) -> None:
     other = a_desk.terminal(board="esp32_mpos", language="zh-CN")
     other.starts()
-    heard = len(messages(shared, kind="order"))
+    heard = len(shared.messages(kind="order"))
     other.do("order", {"action": "suspend", "reason": "tamper"})
     other.do("uplink", "cut")
     other.until(lambda: not other.account()["online"], "the other one offline")
     assert shared.account()["online"] and shared.account()["mode"] == "in_service"
     other.do("uplink", "restore")
     other.until(lambda: other.account()["mode"] == "out_of_order", "the other one out of order")
-    assert shared.account()["mode"] == "in_service" and len(messages(shared, kind="order")) == heard
+    assert shared.account()["mode"] == "in_service" and len(shared.messages(kind="order")) == heard
     assert not [event for event in shared.account()["events"] if "tamper" in event["detail"]]
     a_desk.client.delete(other.path)
     assert shared.account()["online"]
@@ -216,7 +205,7 @@ def test_a_broker_that_dies_is_told_and_comes_back_by_itself(a_desk: Desk, share
         for server in broker._servers.values():  # type: ignore[union-attr]
             server.instance.close()
 
-    before = newest(shared)
+    before = shared.newest
     with a_desk.page() as page:
         page.until("snapshot")
         a_desk.call(die())
@@ -226,7 +215,7 @@ def test_a_broker_that_dies_is_told_and_comes_back_by_itself(a_desk: Desk, share
 
 
 def test_a_broker_that_is_stopped_stays_so_until_it_is_started(a_desk: Desk, shared: OneTerminal) -> None:
-    before = newest(shared)
+    before = shared.newest
     with a_desk.page() as page:
         page.until("snapshot")
         shared.do("broker", "stop")
