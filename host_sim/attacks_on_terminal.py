@@ -366,7 +366,7 @@ def _altered() -> Iterator[AnAttack]:
     others: dict[type, Callable[[Any], object]] = {
         str: lambda value: value + "x",
         int: lambda value: value + 1,
-        bytes: lambda value: value[:-1] + b"\x01",
+        bytes: lambda value: value[:-1] + bytes([value[-1] ^ 1]),
         list: lambda value: [["language", "zh-CN"]],
     }
 
