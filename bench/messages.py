@@ -1,4 +1,4 @@
-"""How small a signed report is and how fast it is signed and verified, beside other forms that say the same.
+"""How small a signed report is, and how fast an acquirer verifies reports and signs orders, beside other forms that say the same.
 
     python bench/messages.py [--json] [--rounds N] [--calls N]
 
@@ -45,7 +45,7 @@ from host_sim.acquirer.codec import Signer, Verifier  # noqa: E402
 
 TERMINAL = "T0000001"
 BOOT_COUNT = 142
-TOPIC = topic("acq1", TERMINAL, "report")
+ACQUIRER = "acq1"
 ISSUED_AT = 1790000000
 WARM_UP_CALLS = 20
 
@@ -78,12 +78,25 @@ def report() -> Claims:
     return Claims(kind_named("report"), TERMINAL, BOOT_COUNT * SEQUENCES + 7, body, issued_at=ISSUED_AT, boot_count=BOOT_COUNT)
 
 
+def order() -> Claims:
+    """An order as the acquirer makes it: a suspension with its reason, for a day,"""
+    body: dict[str, object] = {"action": "suspend", "reason": "violation"}
+    return Claims(kind_named("order"), TERMINAL, 42, body, ACQUIRER, ISSUED_AT, ISSUED_AT + 86400)
+
+
 async def _no_task(subject: Subject) -> Health:
     raise NotImplementedError  # the phase is only told of
 
 
-def in_words() -> dict[str, Any]:
-    """The same content as people name it in JSON."""
+def order_in_words() -> dict[str, Any]:
+    """The order as people name it in JSON."""
+    claims = order()
+    times = {"iat": claims.issued_at, "exp": claims.expires}
+    return {"version": 1, "kind": "order", "iss": ACQUIRER, "sub": TERMINAL, **times, "sequence": claims.sequence, **claims.body}
+
+
+def report_in_words() -> dict[str, Any]:
+    """The report as people name it in JSON."""
     results = []
     for result in RESULTS:
         row = {"device": result.kind, "outcome": result.outcome, "duration_ms": result.duration_ms}
@@ -113,7 +126,7 @@ def sparkplug(named: bool) -> bytes:
 
     What the topic says, terminal and kind of message, is left out as in Sparkplug; the time stands once, and not at each metric.
     """
-    words = in_words()
+    words = report_in_words()
     values: dict[str, Any] = {name: words[name] for name in ("version", "bootcount", "plan", "mode", "firmware", "element")}
     for place, row in enumerate(words["reasons"]):
         values.update({f"reasons/{place}/{name}": value for name, value in row.items()})
@@ -159,23 +172,26 @@ class Form:
         self.verify = verify
 
 
-def forms(key: ec.EllipticCurvePrivateKey) -> dict[str, Form]:
-    """By name, all signed by that key. Keys are loaded, and what can be prepared once is prepared, in each."""
+def forms(key: ec.EllipticCurvePrivateKey, claims: Claims, words: dict[str, Any]) -> dict[str, Form]:
+    """By name, all signed by that key. claims, words: the same content, in ours and in JSON's. Keys are loaded, and what can be prepared
+    once is prepared, in each.
+    """
+    where = topic(ACQUIRER, TERMINAL, claims.kind.leaf)
     signer, verifier = Signer(key), Verifier()
-    keys = {key_id(signer.public_key): signer.public_key}
-    claims = report()
-    message = signer.sign(TOPIC, claims)
-    found = {"reinstate": Form(message, lambda: signer.sign(TOPIC, claims), lambda: verifier.verify(TOPIC, message, keys))}
+    kid = key_id(signer.public_key)
+    keys = {kid: signer.public_key}
+    message = signer.sign(where, claims)
+    found = {"reinstate": Form(message, lambda: signer.sign(where, claims), lambda: verifier.verify(where, message, keys))}
 
     public, ecdsa = key.public_key(), ec.ECDSA(SHA256())
     signature = key.sign(message, ecdsa)
     found["raw"] = Form(message, lambda: key.sign(message, ecdsa), lambda: public.verify(signature, message, ecdsa))
-    found["cwt"] = _cose_form(key, key_id(signer.public_key), claims.to_map(), TOPIC)
-    found["cwt_string_keys"] = _cose_form(key, key_id(signer.public_key), in_words(), TOPIC)
+    found["cwt"] = _cose_form(key, kid, claims.to_map(), where)
+    found["cwt_string_keys"] = _cose_form(key, kid, words, where)
 
-    words, headers = in_words(), {"kid": key_id(signer.public_key).hex()}
+    headers = {"kid": kid.hex()}
     token = jwt.encode(words, key, "ES256", headers=headers)
-    options: Options = {"verify_iat": False}  # the report's time is a fixed one
+    options: Options = {"verify_iat": False, "verify_exp": False}  # the times are fixed ones
     found["pyjwt"] = Form(
         token.encode(),
         lambda: jwt.encode(words, key, "ES256", headers=headers),
@@ -223,11 +239,17 @@ def costs() -> dict[str, int]:
     found["sequence"] = len(cbor.encode(claims.sequence))
     # The heads of the claims, of the message proper and of the body; the private claim's number; version and kind.
     found["version, kind, structure"] = 3 + len(cbor.encode(CLAIM_MESSAGE)) + 2
-    found["headers, signature"] = len(Signer(ec.derive_private_key(1, ec.SECP256R1())).sign(TOPIC, claims)) - sum(found.values())
+    signer = Signer(ec.derive_private_key(1, ec.SECP256R1()))
+    found["headers, signature"] = len(signer.sign(topic(ACQUIRER, TERMINAL, "report"), claims)) - sum(found.values())
     return found
 
 
 TIMED = ("reinstate", "raw", "cwt", "pyjwt")
+WORK = (  # what is timed: the acquirer's two, and what only a terminal does, or a fleet of simulated ones
+    ("verify_report", "verify and decode a report"),
+    ("sign_order", "encode and sign an order"),
+    ("sign_report", "encode and sign a report"),
+)
 
 
 def rates(calls: dict[str, Callable[[], object]], rounds: int, count: int) -> Iterator[dict[str, float]]:
@@ -251,16 +273,18 @@ def rates(calls: dict[str, Callable[[], object]], rounds: int, count: int) -> It
 
 
 def measured(rounds: int, count: int) -> dict[str, Any]:
-    """The whole document. rounds: of each operation; count: calls of each form in a round."""
-    found = forms(ec.generate_private_key(ec.SECP256R1()))
-    document: dict[str, Any] = {"bytes": sizes(found), "costs": costs()}
-    for operation in ("verify", "sign"):
-        calls = {name: getattr(found[name], operation) for name in TIMED}
+    """The whole document. rounds: of each work; count: calls of each form in a round."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    said = {"report": forms(key, report(), report_in_words()), "order": forms(key, order(), order_in_words())}
+    document: dict[str, Any] = {"bytes": sizes(said["report"]), "costs": costs()}
+    for work, _ in WORK:
+        operation, kind = work.split("_")
+        calls = {name: getattr(said[kind][name], operation) for name in TIMED}
         figures = list(rates(calls, rounds, count))
-        document[f"{operation}_per_s"] = {name: round(statistics.median(figure[name] for figure in figures)) for name in TIMED}
+        document[f"{work}_per_s"] = {name: round(statistics.median(figure[name] for figure in figures)) for name in TIMED}
         # Of the ratios in each round, not the ratio of the medians: what slowed a round slowed both.
         ratios = {name: statistics.median(figure["reinstate"] / figure[name] for figure in figures) for name in TIMED[1:]}
-        document[f"{operation}_ratio_to"] = {name: round(ratio, 3) for name, ratio in ratios.items()}
+        document[f"{work}_ratio_to"] = {name: round(ratio, 3) for name, ratio in ratios.items()}
     packages = {name: version(name) for name in ("cryptography", "cwt", "cbor2", "PyJWT")}
     return {**document, "rounds": rounds, "calls": count, "python": platform.python_version(), "packages": packages}
 
@@ -271,10 +295,10 @@ def table(document: dict[str, Any]) -> Iterator[str]:
     for name, size in document["bytes"].items():
         yield f"  {name:<20}{size:>8}"
     yield "of these, in ours: " + ", ".join(f"{name} {size}" for name, size in document["costs"].items())
-    for operation, what in (("verify", "verify and decode"), ("sign", "encode and sign")):
+    for work, what in WORK:
         yield f"{what}, a second and core, median of {document['rounds']} rounds of {document['calls']} calls"
-        for name, rate in document[f"{operation}_per_s"].items():
-            ratio = document[f"{operation}_ratio_to"].get(name)
+        for name, rate in document[f"{work}_per_s"].items():
+            ratio = document[f"{work}_ratio_to"].get(name)
             yield f"  {name:<20}{rate:>8}" + (f"   reinstate is {ratio:.2f} times as fast" if ratio is not None else "")
     yield f"Python {document['python']}, " + ", ".join(f"{name} {number}" for name, number in document["packages"].items())
 
@@ -282,7 +306,7 @@ def table(document: dict[str, Any]) -> Iterator[str]:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Bytes and speed of a signed report, beside other forms.")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of the table")
-    parser.add_argument("--rounds", type=_positive, default=51, help="rounds of each operation (default: %(default)s)")
+    parser.add_argument("--rounds", type=_positive, default=51, help="rounds of each work (default: %(default)s)")
     parser.add_argument("--calls", type=_positive, default=100, help="calls of each form in a round (default: %(default)s)")
     options = parser.parse_args(arguments)
     document = measured(options.rounds, options.calls)
