@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
+from pytest_mock import MockerFixture
 
 from boards.esp32s3_counter import board
 from hal.device import HEALTH_FAIL, HEALTH_SUCCESS
 from hal.errors import E_DISABLED, E_FAILURE, DeviceError
 from host_sim.chips.key_matrix import KeyMatrixChip
+from host_sim.machine.machine import PIN_READ
 from tests.hal.counter import Counter, enabled
 
 LAYOUT: list[list[str]] = board.facts()["parts"]["keypad"]["keys"]
@@ -130,6 +133,79 @@ def test_a_program_so_busy_that_it_looks_seven_times_a_second_misses_no_tap() ->
         wired.time.advance(140)
     assert [key for key in keys if key] == list("1212")
     assert wired.keypad.bounces == 0
+
+
+def resting() -> Wired:
+    """A keypad that nobody has touched for two seconds."""
+    wired = Wired().bring_up()
+    assert wired.read(2000) is None
+    return wired
+
+
+def held(wired: Wired, key: str, after_ms: int, for_ms: int) -> list[str]:
+    """What is read within a second in which somebody presses a key after so long, and lets go after so long."""
+
+    async def fingers() -> None:
+        await wired.time.sleep_ms(after_ms)
+        wired.matrix.press(key)
+        await wired.time.sleep_ms(for_ms)
+        wired.matrix.release(key)
+
+    async def both() -> list[str]:
+        finger = asyncio.create_task(fingers())
+        keys = []
+        while (key := await wired.keypad.read(1000)) is not None:
+            keys.append(key)
+        await finger
+        return keys
+
+    read: list[str] = wired.run(both())
+    return read
+
+
+@pytest.mark.parametrize("after_ms", range(1, 22, 3))
+def test_at_rest_a_short_press_is_read_and_a_contacts_moment_is_not(after_ms: int) -> None:
+    assert held(resting(), "5", after_ms, 41) == ["5"]
+    assert held(resting(), "5", after_ms, 9) == []
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_at_rest_each_key_is_read(key: str) -> None:
+    wired = resting()
+    wired.matrix.tap(key)
+    assert wired.read_all() == [key]
+
+
+def test_at_rest_only_the_rows_are_looked_at_and_half_as_often(mocker: MockerFixture) -> None:
+    wired = resting()
+    transact = mocker.spy(wired.bench, "transact")
+    assert wired.read(1000) is None
+    assert {call.args[0] for call in transact.call_args_list} == {PIN_READ}
+    assert len(transact.call_args_list) <= 51 * len(LAYOUT)
+
+
+def test_a_key_that_was_let_go_unseen_counts_when_it_is_pressed_again() -> None:
+    wired = Wired().bring_up()
+    wired.matrix.press("5")
+    assert wired.read() == "5"
+    wired.time.advance(5000)
+    wired.matrix.release("5")
+    wired.time.advance(5000)
+    assert wired.read(2000) is None
+    wired.matrix.tap("5")
+    assert wired.read_all() == ["5"]
+
+
+def test_lines_are_examined_as_well_at_rest() -> None:
+    wired = resting()
+    assert wired.health().outcome == HEALTH_SUCCESS
+    wired = resting()
+    assert wired.keypad.down() == ()
+    wired.matrix.press("8")
+    assert wired.keypad.down() == ("8",)
+    wired = resting()
+    wired.matrix.fault("column_2_shorted")
+    assert wired.health().cause == "column_shorted"
 
 
 def test_a_key_is_read_while_another_is_held() -> None:
