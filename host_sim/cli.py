@@ -7,11 +7,13 @@ import asyncio
 import contextlib
 import json
 import os
+import select
 import sys
 import tempfile
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from firmware_agent.texts import LANGUAGES
 from host_sim import coverage, trial
@@ -96,12 +98,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     desktop.add_command(commands)
     trial.add_commands(commands)
     options = parser.parse_args(arguments)
-    own = {"run": _run, "sim": _sim, "verify": _verify, "faults": _faults, "attack": _attack, "coverage": _coverage}
     try:
-        if options.command in own:
-            return own[options.command](options)
-        carry_out = fleet.carry_out if options.command == "fleet" else trial.carry_out
-        return GOOD if carry_out(options) else FAILED
+        code = _carried_out(options)
+        sys.stdout.flush()
+        return code
     except (
         ScenarioError,
         BrokerFailure,
@@ -116,6 +116,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return WRONG_USAGE
     except KeyboardInterrupt:
         return FAILED
+    except BrokenPipeError:
+        if not _nobody_reads(sys.stdout):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in its buffer goes there at the end
+        return FAILED
+
+
+def _carried_out(options: argparse.Namespace) -> int:
+    own = {"run": _run, "sim": _sim, "verify": _verify, "faults": _faults, "attack": _attack, "coverage": _coverage}
+    if options.command in own:
+        return own[options.command](options)
+    carry_out = fleet.carry_out if options.command == "fleet" else trial.carry_out
+    return GOOD if carry_out(options) else FAILED
+
+
+def _nobody_reads(pipe: TextIO) -> bool:
+    """Whether who was to read has gone, as `head` does when it has enough."""
+    poll = select.poll()
+    poll.register(pipe, select.POLLOUT)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _run(options: argparse.Namespace) -> int:

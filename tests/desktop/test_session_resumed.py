@@ -165,7 +165,14 @@ def test_a_clock_has_run_on_its_battery(tmp_path: Path) -> None:
     assert lost.read(1)[0] & STOPPED and lost.wall_s() < 1_800_000_000  # and says so after all, as its registers do
 
 
-def test_a_suspended_terminal_is_suspended_still_and_is_lifted(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("runtime", "broker"),
+    [
+        ("cpython", "embedded"),
+        pytest.param("micropython", "mosquitto", marks=[pytest.mark.needs("micropython"), pytest.mark.needs("mosquitto")]),
+    ],
+)
+def test_a_suspended_terminal_is_suspended_still_and_is_lifted(runtime: str, broker: str, tmp_path: Path) -> None:
     """With a second device beside it, at another router, after its simulator was ended while the terminal was on."""
     state = tmp_path / "d"
 
@@ -174,8 +181,8 @@ def test_a_suspended_terminal_is_suspended_still_and_is_lifted(tmp_path: Path) -
         chips = terminal.on_the_bench
         return (*(document[name] for name in ("id", "board", "runtime", "language", "device")), chips["secure_element"].keys)
 
-    with desk(state=state) as begun:
-        removed, terminal = begun.terminal(), begun.terminal()
+    with desk(broker, state) as begun:
+        removed, terminal = begun.terminal(), begun.terminal(runtime=runtime)
         begun.client.delete(removed.path).raise_for_status()
         terminal.do("device", "second")
         terminal.do("device", "first")
@@ -188,7 +195,7 @@ def test_a_suspended_terminal_is_suspended_still_and_is_lifted(tmp_path: Path) -
         terminal.sees("suspended")
         terminal.until(lambda: terminal.account()["mode"] == "suspended", "the state at the acquirer")
         before = facts(terminal)
-    with desk(state=state) as resumed:
+    with desk(broker, state) as resumed:
         (number,) = resumed.session.terminals
         terminal = OneTerminal(resumed, number)
         assert (number, facts(terminal)) == (removed.id[:-1] + "2", before)

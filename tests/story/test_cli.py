@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -78,3 +79,15 @@ def test_an_error_in_a_scenario_is_one_line_on_stderr(tmp_path: Path) -> None:
     assert run.stdout == ""
     (line,) = run.stderr.splitlines()
     assert line.startswith(f"reinstate: {path}:3:5: unknown verb 'dance'; allowed: ")
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_who_has_read_enough_is_told_no_more(form: tuple[str, ...], short: Path) -> None:
+    """As `head` reads: what comes after it is no defect of ours."""
+    command = [sys.executable, "-m", "host_sim.cli", "run", str(short), "--runtime", "cpython", *form]
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as pipe:
+        run = subprocess.run(command, cwd=ROOT, stdout=pipe, stderr=subprocess.PIPE, text=True, timeout=100, check=False)
+    assert run.returncode == 1
+    assert "Error" not in run.stderr
