@@ -17,7 +17,8 @@ from typing import TextIO
 
 from firmware_agent.texts import LANGUAGES
 from host_sim import coverage, trial
-from host_sim.attack import document, run_attacks
+from host_sim.attacks.run import document, run_attacks
+from host_sim.attacks.siege import AttackError
 from host_sim.boards import boards
 from host_sim.brokers import BrokerFailure
 from host_sim.desktop import command as desktop
@@ -28,7 +29,6 @@ from host_sim.junit import junit_xml
 from host_sim.platform import TIMES, time_of_name
 from host_sim.runs import Run, run_all
 from host_sim.scenario import ScenarioError, load
-from host_sim.siege import AttackError
 from host_sim.simulated_time import SEED
 from host_sim.story import Outcome, play
 from host_sim.terminal import RUNTIMES, TerminalFailure, check_runtime, runtime_of

@@ -9,23 +9,23 @@ from typing import Any
 
 import pytest
 
-from host_sim import attacks_on_acquirer, attacks_on_terminal
-from host_sim.attack import document
+from host_sim.attacks import on_acquirer, on_terminal, terminal_siege
+from host_sim.attacks.run import document
+from host_sim.attacks.siege import GROUP, Attack, AttackError, Result, besiege
 from host_sim.cli import GOOD, WRONG_USAGE, main
-from host_sim.siege import GROUP, Attack, AttackError, Result, besiege
 
 LEAST_ON_TERMINAL, LEAST_ON_ACQUIRER = 60, 20
 FIELDS = {"id", "target", "runtime", "refused", "reason", "state_unchanged"}
 
 
 def test_there_are_enough_attacks_and_each_has_a_name_of_its_own() -> None:
-    on_terminal, on_acquirer = attacks_on_terminal.attacks(), attacks_on_acquirer.attacks()
-    assert len(on_terminal) >= LEAST_ON_TERMINAL and len(on_acquirer) >= LEAST_ON_ACQUIRER
-    names = [attack.id for attack in [*on_terminal, *on_acquirer]]
+    terminals, acquirers = on_terminal.attacks(), on_acquirer.attacks()
+    assert len(terminals) >= LEAST_ON_TERMINAL and len(acquirers) >= LEAST_ON_ACQUIRER
+    names = [attack.id for attack in [*terminals, *acquirers]]
     assert len(set(names)) == len(names)
-    assert all(attack.id.startswith("terminal.") for attack in on_terminal)
-    assert all(attack.id.startswith("acquirer.") for attack in on_acquirer)
-    assert all(attack.reason for attack in [*on_terminal, *on_acquirer])
+    assert all(attack.id.startswith("terminal.") for attack in terminals)
+    assert all(attack.id.startswith("acquirer.") for attack in acquirers)
+    assert all(attack.reason for attack in [*terminals, *acquirers])
 
 
 @pytest.mark.needs("micropython")
@@ -46,7 +46,7 @@ def test_the_acquirer_refuses_every_attack(capsys: pytest.CaptureFixture[str]) -
     status = main(["attack", "--only", "acquirer.*", "--json"])
     told = json.loads(capsys.readouterr().out)
     assert status == GOOD, [attack for attack in told["attacks"] if not (attack["refused"] and attack["state_unchanged"])]
-    assert told["total"] == told["refused"] == len(attacks_on_acquirer.attacks())
+    assert told["total"] == told["refused"] == len(on_acquirer.attacks())
 
 
 def test_a_pattern_that_matches_nothing_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,13 +108,13 @@ def test_an_attack_that_could_not_be_played_has_not_failed() -> None:
 def test_a_terminal_that_obeyed_or_changed_something_is_found_out() -> None:
     """The harness itself: a good order in the place of an attack is neither refused, nor without a change."""
 
-    async def good_order(siege: attacks_on_terminal.TerminalSiege) -> None:
+    async def good_order(siege: terminal_siege.TerminalSiege) -> None:
         await siege.publish(*await siege.signed(body={"action": "suspend", "reason": "violation"}))
         await siege.heard("accepted ")
         await siege.publish(siege.where(), b"")
 
     async def played() -> list[Result]:
-        async with attacks_on_terminal.siege_of("esp32s3_counter", "cpython") as siege:
+        async with terminal_siege.siege_of("esp32s3_counter", "cpython") as siege:
             return await besiege(siege, [Attack("terminal.good", "malformed", good_order)], print)
 
     (result,) = asyncio.run(played())

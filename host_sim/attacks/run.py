@@ -7,8 +7,8 @@ import fnmatch
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from host_sim import attacks_on_acquirer, attacks_on_terminal
-from host_sim.siege import Result, besiege
+from host_sim.attacks import acquirer_siege, on_acquirer, on_terminal, terminal_siege
+from host_sim.attacks.siege import Result, besiege
 
 
 async def run_attacks(board: str, runtimes: Sequence[str], only: str, tell: Callable[[str], None]) -> list[Result]:
@@ -17,21 +17,21 @@ async def run_attacks(board: str, runtimes: Sequence[str], only: str, tell: Call
     Raises AttackError, BrokerFailure, TerminalFailure: what is to be attacked is not there, or has ended.
     """
 
-    async def on_terminal(runtime: str) -> list[Result]:
-        async with attacks_on_terminal.siege_of(board, runtime) as siege:
+    async def against_terminal(runtime: str) -> list[Result]:
+        async with terminal_siege.siege_of(board, runtime) as siege:
             return await besiege(siege, on_terminals, tell)
 
-    async def on_acquirer() -> list[Result]:
-        async with attacks_on_acquirer.siege_of(board) as siege:
+    async def against_acquirer() -> list[Result]:
+        async with acquirer_siege.siege_of(board) as siege:
             return await besiege(siege, on_acquirers, tell)
 
-    on_terminals = [attack for attack in attacks_on_terminal.attacks() if fnmatch.fnmatch(attack.id, only)]
-    on_acquirers = [attack for attack in attacks_on_acquirer.attacks() if fnmatch.fnmatch(attack.id, only)]
+    on_terminals = [attack for attack in on_terminal.attacks() if fnmatch.fnmatch(attack.id, only)]
+    on_acquirers = [attack for attack in on_acquirer.attacks() if fnmatch.fnmatch(attack.id, only)]
     sieges: list[Coroutine[Any, Any, list[Result]]] = []
     if on_terminals:
-        sieges += [on_terminal(runtime) for runtime in runtimes]
+        sieges += [against_terminal(runtime) for runtime in runtimes]
     if on_acquirers:
-        sieges.append(on_acquirer())
+        sieges.append(against_acquirer())
     return [result for results in await asyncio.gather(*sieges) for result in results]
 
 

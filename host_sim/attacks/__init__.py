@@ -1,0 +1,1 @@
+"""Hostile messages against a running terminal and its acquirer (docs/attacks.md)."""
