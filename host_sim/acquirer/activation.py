@@ -28,7 +28,7 @@ from firmware_agent.messages.cbor import CborError, decode
 from firmware_agent.messages.cose import CoseError, key_id, parse
 from firmware_agent.messages.schema import Claims, SchemaError
 from host_sim.acquirer.codec import Refused, Verifier
-from host_sim.acquirer.registry import make_tables
+from host_sim.acquirer.database import make_tables
 from host_sim.acquirer.rules import terminal_of, verified
 from host_sim.acquirer.sealing import NotOpened
 

@@ -7,134 +7,26 @@ nothing has changed meanwhile (docs/decisions/0015-registry.md).
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Connection,
-    Engine,
-    ForeignKey,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    UniqueConstraint,
-    and_,
-    bindparam,
-    create_engine,
-    delete,
-    event,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
-from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import Connection, Table, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from firmware_agent.messages.cbor import decode, encode
 from firmware_agent.messages.cose import key_id, parse
 from firmware_agent.messages.schema import LINK_LOST, Claims, decode_body, encode_body, kind_named
 from firmware_agent.state.machine import REVIEW_RECEIVED
+from host_sim.acquirer.database import IN_MEMORY, LOCK_TIMEOUT_S, make_tables, opened
 from host_sim.acquirer.rules import DONE, HELD, IN_FLIGHT, LATEST_ONLY, WAITING, LogHead, due
+from host_sim.acquirer.tables import ALARMS, KEYS, MESSAGES, METADATA, ORDERS, SEATS, TERMINALS
 
-IN_MEMORY = "sqlite://"
-LOCK_TIMEOUT_S = 30  # how long a process waits for another's transaction (SQLite, PostgreSQL)
 MOST_AT_ONCE = 200  # terminals that one look for what is due gives
 LATE_S = 60  # how long a message is still taken that was signed by the key before: another process may have been slower with it
 
 CURRENT, ISSUED, FORMER, REVOKED = "current", "issued", "former", "revoked"  # a key's standing
-
-_Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts rows by INTEGER only
-_metadata = MetaData()
-
-_terminals = Table(
-    "terminals",
-    _metadata,
-    Column("terminal", String(64), primary_key=True),
-    Column("generation", Integer, nullable=False),  # one more with each device that takes this place: its sequences begin anew
-    Column("may_register", Boolean, nullable=False),  # an approved application, or a lifted suspension, is followed by new keys
-    Column("sequence", BigInteger, nullable=False, default=0),  # of the last message to it
-    Column("in_flight", BigInteger),  # the order that is sent and has no receipt
-    Column("trusts", LargeBinary(8)),  # kid of the acquirer's key that it was ordered to trust last, and does
-    Column("online", Boolean, nullable=False),
-    Column("connection", BigInteger, nullable=False),
-    Column("state_sequence", BigInteger, nullable=False),
-    Column("state", LargeBinary),  # the message that told the state
-    Column("works_sequence", BigInteger, nullable=False),  # of the last message by which its storage works
-    Column("audit_sequence", BigInteger, nullable=False),
-    Column("audit_count", BigInteger, nullable=False),
-    Column("audit_head", LargeBinary),
-    Column("duplicates", BigInteger, nullable=False, default=0),
-)
-_keys = Table(
-    "keys",
-    _metadata,
-    Column("terminal", String(64), ForeignKey("terminals.terminal"), primary_key=True),
-    Column("kid", LargeBinary(8), primary_key=True),
-    Column("generation", Integer, primary_key=True),
-    Column("public_key", LargeBinary(64), nullable=False),
-    Column("standing", String(16), nullable=False),
-    Column("below", BigInteger, nullable=False),  # former: it speaks for what has a lower sequence
-    Column("until", BigInteger, nullable=False),  # former: and until then, Unix seconds
-)
-_messages = Table(
-    "messages",
-    _metadata,
-    Column("id", _Id, primary_key=True),
-    Column("terminal", String(64), ForeignKey("terminals.terminal"), nullable=False),
-    Column("generation", Integer, nullable=False),
-    Column("boot", BigInteger, nullable=False),
-    Column("sequence", BigInteger, nullable=False),
-    Column("kind", String(16), nullable=False, index=True),
-    Column("taken_at", BigInteger, nullable=False),
-    Column("taken_by", String(64), nullable=False),
-    Column("message", LargeBinary, nullable=False),  # as it was signed
-    UniqueConstraint("terminal", "generation", "boot", "sequence"),
-)
-_orders = Table(
-    "orders",  # all that goes down: orders, answers, credentials
-    _metadata,
-    Column("id", _Id, primary_key=True),
-    Column("terminal", String(64), ForeignKey("terminals.terminal"), nullable=False),
-    Column("kind", String(16), nullable=False),
-    Column("fields", LargeBinary, nullable=False),  # as on the wire
-    Column("asked_at", BigInteger, nullable=False),
-    Column("standing", String(16), nullable=False, index=True),
-    Column("sequence", BigInteger, nullable=False),
-    Column("expires", BigInteger, nullable=False),
-    Column("message", LargeBinary),  # signed when it is sent
-    Column("name", LargeBinary(16), index=True),  # what its receipt calls it
-    Column("sent_at", BigInteger, nullable=False),
-    Column("times_sent", Integer, nullable=False),
-    Column("sent_anew", Boolean, nullable=False),  # for a terminal whose clock was wrong
-    Column("receipt", BigInteger),  # the message that ended it
-    sqlite_autoincrement=True,  # or the number of one that gave way is given to the next
-)
-_alarms = Table(
-    "alarms",
-    _metadata,
-    Column("id", _Id, primary_key=True),
-    Column("terminal", String(64), ForeignKey("terminals.terminal"), nullable=False),
-    Column("at", BigInteger, nullable=False),
-    Column("name", String(64), nullable=False),
-    Column("detail", String(256), nullable=False),
-)
-_seats = Table(
-    "seats",
-    _metadata,
-    Column("seat", Integer, primary_key=True),
-    Column("holder", String(64), nullable=False),  # '': nobody
-    Column("seen_at", BigInteger, nullable=False),
-)
 
 
 class RegistryError(Exception):
@@ -181,7 +73,7 @@ class Alarm:
 
 
 class Registry:
-    """url: as SQLAlchemy has it; 'sqlite:///file', or IN_MEMORY for one that ends with this process. Raises RegistryError.
+    """url: of the database, as `opened` has it. Raises RegistryError.
 
     engine: the database, for tables beside these. Whatever reads or writes raises SQLAlchemyError where it does not answer: nothing was
     done then.
@@ -189,20 +81,14 @@ class Registry:
 
     def __init__(self, url: str = IN_MEMORY) -> None:
         try:
-            options: dict[str, Any] = {"poolclass": StaticPool} if url == IN_MEMORY else {}
-            self.engine: Engine = create_engine(url, **options)
-            if self.engine.dialect.name == "sqlite":
-                event.listen(self.engine, "connect", _prepare_sqlite)
-                event.listen(self.engine, "begin", _begin_sqlite)
-            elif self.engine.dialect.name == "postgresql":
-                event.listen(self.engine, "begin", _begin_postgresql)
-            make_tables(self.engine, _metadata)
+            self.engine = opened(url)
+            make_tables(self.engine, METADATA)
         except (SQLAlchemyError, ImportError) as error:
             raise RegistryError(f"the registry cannot be opened: {str(error).splitlines()[0]}") from error
 
-        sent = and_(_orders.c.standing == IN_FLIGHT, _orders.c.sent_at < bindparam("before"), _terminals.c.online)
-        unsent = and_(_orders.c.standing == WAITING, _terminals.c.in_flight.is_(None))
-        query = select(_orders.c.terminal).distinct().join(_terminals, _terminals.c.terminal == _orders.c.terminal)
+        sent = and_(ORDERS.c.standing == IN_FLIGHT, ORDERS.c.sent_at < bindparam("before"), TERMINALS.c.online)
+        unsent = and_(ORDERS.c.standing == WAITING, TERMINALS.c.in_flight.is_(None))
+        query = select(ORDERS.c.terminal).distinct().join(TERMINALS, TERMINALS.c.terminal == ORDERS.c.terminal)
         self._due = query.where(or_(sent, unsent)).limit(MOST_AT_ONCE)  # asked for each second: made once
 
     def close(self) -> None:
@@ -223,16 +109,16 @@ class Registry:
             generation = 1
             fresh: dict[str, Any] = {"may_register": False, "online": False, "connection": 0, "state_sequence": 0, "state": None}
             fresh |= {"works_sequence": 0, "audit_sequence": 0, "audit_count": 0, "audit_head": None, "trusts": None}
-            known = connection.scalar(select(_terminals.c.generation).where(_terminals.c.terminal == terminal).with_for_update())
+            known = connection.scalar(select(TERMINALS.c.generation).where(TERMINALS.c.terminal == terminal).with_for_update())
             if known is None:
-                connection.execute(insert(_terminals).values(fresh | {"terminal": terminal, "generation": generation}))
+                connection.execute(insert(TERMINALS).values(fresh | {"terminal": terminal, "generation": generation}))
             else:
-                used = and_(_keys.c.terminal == terminal, _keys.c.generation == known, _keys.c.standing == CURRENT)
-                if connection.scalar(select(_keys.c.public_key).where(used)) == public_key:
+                used = and_(KEYS.c.terminal == terminal, KEYS.c.generation == known, KEYS.c.standing == CURRENT)
+                if connection.scalar(select(KEYS.c.public_key).where(used)) == public_key:
                     return
                 generation = known + 1
-                connection.execute(update(_terminals).where(_terminals.c.terminal == terminal).values(fresh | {"generation": generation}))
-                connection.execute(update(_keys).where(_keys.c.terminal == terminal).values(standing=REVOKED))
+                connection.execute(update(TERMINALS).where(TERMINALS.c.terminal == terminal).values(fresh | {"generation": generation}))
+                connection.execute(update(KEYS).where(KEYS.c.terminal == terminal).values(standing=REVOKED))
             _add_key(connection, terminal, generation, public_key, CURRENT)
 
     def renew(self, terminal: str, public_key: bytes) -> None:
@@ -245,12 +131,12 @@ class Registry:
 
     def terminals(self) -> list[str]:
         with self._read() as connection:
-            return list(connection.scalars(select(_terminals.c.terminal).order_by(_terminals.c.terminal)))
+            return list(connection.scalars(select(TERMINALS.c.terminal).order_by(TERMINALS.c.terminal)))
 
     def facts(self, terminal: str) -> dict[str, Any]:
         """The row of a terminal. Raises KeyError."""
         with self._read() as connection:
-            row = connection.execute(select(_terminals).where(_terminals.c.terminal == terminal)).one_or_none()
+            row = connection.execute(select(TERMINALS).where(TERMINALS.c.terminal == terminal)).one_or_none()
         if row is None:
             raise KeyError(terminal)
         return dict(row._mapping)
@@ -259,9 +145,9 @@ class Registry:
         """Whose signature may count: key id -> x || y. Whether it does, `Entry.note` says. Raises KeyError for an unknown terminal."""
         with self._read() as connection:
             rows = connection.execute(
-                select(_terminals.c.terminal, _keys.c.kid, _keys.c.public_key)
-                .outerjoin(_keys, and_(_keys.c.terminal == _terminals.c.terminal, _keys.c.standing != REVOKED))
-                .where(_terminals.c.terminal == terminal)
+                select(TERMINALS.c.terminal, KEYS.c.kid, KEYS.c.public_key)
+                .outerjoin(KEYS, and_(KEYS.c.terminal == TERMINALS.c.terminal, KEYS.c.standing != REVOKED))
+                .where(TERMINALS.c.terminal == terminal)
             ).all()
         if not rows:
             raise KeyError(terminal)
@@ -270,20 +156,20 @@ class Registry:
     def key_of(self, terminal: str, standing: str) -> bytes:
         """The terminal's key of that standing, b'' where it has none."""
         with self._read() as connection:
-            condition = and_(_keys.c.terminal == terminal, _keys.c.standing == standing)
-            return bytes(connection.scalar(select(_keys.c.public_key).where(condition)) or b"")
+            condition = and_(KEYS.c.terminal == terminal, KEYS.c.standing == standing)
+            return bytes(connection.scalar(select(KEYS.c.public_key).where(condition)) or b"")
 
     def terminal_with(self, kid: bytes) -> str:
         """Whose key that is, in use; '' for nobody's."""
         with self._read() as connection:
-            query = select(_keys.c.terminal).where(_keys.c.kid == kid, _keys.c.standing == CURRENT)
+            query = select(KEYS.c.terminal).where(KEYS.c.kid == kid, KEYS.c.standing == CURRENT)
             return str(connection.scalar(query) or "")
 
     @contextlib.contextmanager
     def entry(self, terminal: str) -> Iterator[Entry]:
         """A terminal's entry in one transaction, which is written when the `with` block ends well. Raises KeyError for an unknown one."""
         with self.engine.begin() as connection:
-            row = connection.execute(select(_terminals).where(_terminals.c.terminal == terminal).with_for_update()).one_or_none()
+            row = connection.execute(select(TERMINALS).where(TERMINALS.c.terminal == terminal).with_for_update()).one_or_none()
             if row is None:
                 raise KeyError(terminal)
             yield Entry(connection, dict(row._mapping))
@@ -291,7 +177,7 @@ class Registry:
     def nobody_is_connected(self) -> None:
         """The broker was started anew: whoever was online is not, and nobody was there to say so."""
         with self.engine.begin() as connection:
-            connection.execute(update(_terminals).values(online=False))
+            connection.execute(update(TERMINALS).values(online=False))
 
     # Messages.
 
@@ -299,40 +185,40 @@ class Registry:
         """What was verified, in the order in which it was written. terminal '': of all; kinds (): of every kind; after: an id; also: ids
         before that one.
         """
-        query = select(_messages).where(or_(_messages.c.id > after, _messages.c.id.in_(also))).order_by(_messages.c.id)
+        query = select(MESSAGES).where(or_(MESSAGES.c.id > after, MESSAGES.c.id.in_(also))).order_by(MESSAGES.c.id)
         if terminal:
-            query = query.where(_messages.c.terminal == terminal)
+            query = query.where(MESSAGES.c.terminal == terminal)
         if kinds:
-            query = query.where(_messages.c.kind.in_(kinds))
+            query = query.where(MESSAGES.c.kind.in_(kinds))
         with self._read() as connection:
             return [Kept(row.id, row.terminal, claims_of(row.message), row.taken_by) for row in connection.execute(query)]
 
     def noted(self, after: int = 0) -> list[tuple[int, str, int, int, str]]:
         """As `messages`, of all and unread: (id, terminal, boot, sequence, kind)."""
-        columns = (_messages.c.id, _messages.c.terminal, _messages.c.boot, _messages.c.sequence, _messages.c.kind)
+        columns = (MESSAGES.c.id, MESSAGES.c.terminal, MESSAGES.c.boot, MESSAGES.c.sequence, MESSAGES.c.kind)
         with self._read() as connection:
-            rows = connection.execute(select(*columns).where(_messages.c.id > after).order_by(_messages.c.id))
+            rows = connection.execute(select(*columns).where(MESSAGES.c.id > after).order_by(MESSAGES.c.id))
             return [(number, terminal, boot, sequence, kind) for number, terminal, boot, sequence, kind in rows]
 
     def duplicates(self) -> int:
         """How many messages came again after they were kept."""
         with self._read() as connection:
-            return connection.scalar(select(func.sum(_terminals.c.duplicates))) or 0
+            return connection.scalar(select(func.sum(TERMINALS.c.duplicates))) or 0
 
     def count(self, terminal: str = "") -> int:
         """How many messages were verified."""
-        query = select(func.count()).select_from(_messages)
+        query = select(func.count()).select_from(MESSAGES)
         with self._read() as connection:
-            return connection.scalar(query.where(_messages.c.terminal == terminal) if terminal else query) or 0
+            return connection.scalar(query.where(MESSAGES.c.terminal == terminal) if terminal else query) or 0
 
     def newest(self) -> int:
         """The id of the message that was written last, 0 for none."""
         with self._read() as connection:
-            return connection.scalar(select(func.max(_messages.c.id))) or 0
+            return connection.scalar(select(func.max(MESSAGES.c.id))) or 0
 
     def alarms(self) -> list[Alarm]:
         with self._read() as connection:
-            rows = connection.execute(select(_alarms).order_by(_alarms.c.id))
+            rows = connection.execute(select(ALARMS).order_by(ALARMS.c.id))
             return [Alarm(row.terminal, row.at, row.name, row.detail) for row in rows]
 
     # Orders.
@@ -340,7 +226,7 @@ class Registry:
     def order(self, number: int) -> Order:
         """Raises KeyError."""
         with self._read() as connection:
-            row = connection.execute(select(_orders).where(_orders.c.id == number)).one_or_none()
+            row = connection.execute(select(ORDERS).where(ORDERS.c.id == number)).one_or_none()
         if row is None:
             raise KeyError(number)
         return _order(row)
@@ -352,9 +238,9 @@ class Registry:
 
     def last_sent(self, terminal: str) -> Order | None:
         """The order with the highest sequence that was signed."""
-        query = select(_orders).where(_orders.c.terminal == terminal, _orders.c.message.is_not(None))
+        query = select(ORDERS).where(ORDERS.c.terminal == terminal, ORDERS.c.message.is_not(None))
         with self._read() as connection:
-            row = connection.execute(query.order_by(_orders.c.sequence.desc()).limit(1)).one_or_none()
+            row = connection.execute(query.order_by(ORDERS.c.sequence.desc()).limit(1)).one_or_none()
         return None if row is None else _order(row)
 
     def due(self, before: int) -> list[str]:
@@ -371,9 +257,9 @@ class Registry:
     def next_sequence(self, terminal: str) -> int:
         """A sequence for a message to the terminal, which no other process gets. Raises KeyError."""
         with self.engine.begin() as connection:
-            where = _terminals.c.terminal == terminal
-            connection.execute(update(_terminals).where(where).values(sequence=_terminals.c.sequence + 1))
-            sequence = connection.scalar(select(_terminals.c.sequence).where(where))
+            where = TERMINALS.c.terminal == terminal
+            connection.execute(update(TERMINALS).where(where).values(sequence=TERMINALS.c.sequence + 1))
+            sequence = connection.scalar(select(TERMINALS.c.sequence).where(where))
             if sequence is None:
                 raise KeyError(terminal)
             return int(sequence)
@@ -381,12 +267,12 @@ class Registry:
     def put_in_flight(self, order: Order, sequence: int, expires: int, message: bytes, name: bytes, now_s: int) -> bool:
         """Whether this process is to send the order that it signed: another one is in flight, or a later sequence was taken, if not."""
         with self.engine.begin() as connection:
-            terminal = and_(_terminals.c.terminal == order.terminal, _terminals.c.in_flight.is_(None), _terminals.c.sequence == sequence)
-            mine = and_(_orders.c.id == order.id, _orders.c.standing == WAITING)
+            terminal = and_(TERMINALS.c.terminal == order.terminal, TERMINALS.c.in_flight.is_(None), TERMINALS.c.sequence == sequence)
+            mine = and_(ORDERS.c.id == order.id, ORDERS.c.standing == WAITING)
             sent = {"standing": IN_FLIGHT, "sequence": sequence, "expires": expires, "message": message, "name": name}
-            sent |= {"sent_at": now_s, "times_sent": _orders.c.times_sent + 1}
-            if connection.execute(update(_terminals).where(terminal).values(in_flight=order.id)).rowcount:
-                if connection.execute(update(_orders).where(mine).values(sent)).rowcount:
+            sent |= {"sent_at": now_s, "times_sent": ORDERS.c.times_sent + 1}
+            if connection.execute(update(TERMINALS).where(terminal).values(in_flight=order.id)).rowcount:
+                if connection.execute(update(ORDERS).where(mine).values(sent)).rowcount:
                     return True
                 connection.rollback()
         return False
@@ -394,45 +280,45 @@ class Registry:
     def send_again(self, order: Order, now_s: int) -> bool:
         """Whether this process is to send it again: not if another one has just done so, or the receipt is there."""
         with self.engine.begin() as connection:
-            mine = and_(_orders.c.id == order.id, _orders.c.standing == IN_FLIGHT, _orders.c.times_sent == order.times_sent)
-            again = update(_orders).where(mine).values(sent_at=now_s, times_sent=_orders.c.times_sent + 1)
+            mine = and_(ORDERS.c.id == order.id, ORDERS.c.standing == IN_FLIGHT, ORDERS.c.times_sent == order.times_sent)
+            again = update(ORDERS).where(mine).values(sent_at=now_s, times_sent=ORDERS.c.times_sent + 1)
             return connection.execute(again).rowcount == 1
 
     # Seats: sessions at the broker that outlive the process which works in them.
 
     def take_seat(self, holder: str, now_s: int, lease_s: int, new: bool) -> int:
         """A seat whose holder left it, or was not heard of for `lease_s`; else, if `new`, one more; 0 for none."""
-        free = or_(_seats.c.holder == "", _seats.c.seen_at < now_s - lease_s)
+        free = or_(SEATS.c.holder == "", SEATS.c.seen_at < now_s - lease_s)
         for _ in range(3):  # another process may be quicker
             with self.engine.begin() as connection:
-                seat = connection.scalar(select(_seats.c.seat).where(free).order_by(_seats.c.seat).limit(1))
+                seat = connection.scalar(select(SEATS.c.seat).where(free).order_by(SEATS.c.seat).limit(1))
                 if seat is not None:
-                    taken = update(_seats).where(_seats.c.seat == seat, free).values(holder=holder, seen_at=now_s)
+                    taken = update(SEATS).where(SEATS.c.seat == seat, free).values(holder=holder, seen_at=now_s)
                     if connection.execute(taken).rowcount:
                         return int(seat)
                     continue
                 if not new:
                     return 0
-                seat = 1 + (connection.scalar(select(func.max(_seats.c.seat))) or 0)
+                seat = 1 + (connection.scalar(select(func.max(SEATS.c.seat))) or 0)
                 with contextlib.suppress(IntegrityError):
                     with connection.begin_nested():
-                        connection.execute(insert(_seats).values(seat=seat, holder=holder, seen_at=now_s))
+                        connection.execute(insert(SEATS).values(seat=seat, holder=holder, seen_at=now_s))
                     return seat
         return 0
 
     def keep_seat(self, seat: int, holder: str, now_s: int) -> bool:
         """Say that the holder is there; whether the seat is his still."""
         with self.engine.begin() as connection:
-            mine = and_(_seats.c.seat == seat, _seats.c.holder == holder)
-            return bool(connection.execute(update(_seats).where(mine).values(seen_at=now_s)).rowcount)
+            mine = and_(SEATS.c.seat == seat, SEATS.c.holder == holder)
+            return bool(connection.execute(update(SEATS).where(mine).values(seen_at=now_s)).rowcount)
 
     def leave_seat(self, seat: int, holder: str) -> None:
         with self.engine.begin() as connection:
-            connection.execute(update(_seats).where(_seats.c.seat == seat, _seats.c.holder == holder).values(holder=""))
+            connection.execute(update(SEATS).where(SEATS.c.seat == seat, SEATS.c.holder == holder).values(holder=""))
 
     def has_seats(self) -> bool:
         with self._read() as connection:
-            return bool(connection.scalar(select(func.count()).select_from(_seats)))
+            return bool(connection.scalar(select(func.count()).select_from(SEATS)))
 
 
 class Follower:
@@ -473,7 +359,7 @@ class Entry:
 
     def key_standing(self, kid: bytes, sequence: int, now_s: int) -> str:
         """CURRENT, ISSUED or FORMER: the key may speak in a message of that sequence; REVOKED: it may not."""
-        row = self._connection.execute(select(_keys).where(self._key(kid))).one_or_none()
+        row = self._connection.execute(select(KEYS).where(self._key(kid))).one_or_none()
         if row is None or row.standing == FORMER and (sequence >= row.below or now_s >= row.until):
             return REVOKED
         return str(row.standing)
@@ -483,19 +369,19 @@ class Entry:
         waited may come after what overtook it, so the sequence of this message alone does not tell what was earlier.
         """
         generation = self.facts["generation"]
-        mine = and_(_messages.c.terminal == self.terminal, _messages.c.generation == generation)
-        newest = self._connection.scalar(select(func.max(_messages.c.sequence)).where(mine)) or 0
+        mine = and_(MESSAGES.c.terminal == self.terminal, MESSAGES.c.generation == generation)
+        newest = self._connection.scalar(select(func.max(MESSAGES.c.sequence)).where(mine)) or 0
         former = {"standing": FORMER, "below": max(sequence, newest + 1), "until": now_s + LATE_S}
-        current = and_(_keys.c.terminal == self.terminal, _keys.c.generation == generation, _keys.c.standing == CURRENT)
-        self._connection.execute(update(_keys).where(current).values(former))
-        self._connection.execute(update(_keys).where(self._key(kid)).values(standing=CURRENT))
+        current = and_(KEYS.c.terminal == self.terminal, KEYS.c.generation == generation, KEYS.c.standing == CURRENT)
+        self._connection.execute(update(KEYS).where(current).values(former))
+        self._connection.execute(update(KEYS).where(self._key(kid)).values(standing=CURRENT))
         self._change(may_register=False)
 
     def issue_key(self, public_key: bytes) -> None:
         """A key for which certificates were issued; one that was issued before and never used gives way."""
-        issued = and_(_keys.c.terminal == self.terminal, _keys.c.standing == ISSUED)
-        self._connection.execute(delete(_keys).where(issued))
-        known = self._connection.scalar(select(_keys.c.standing).where(self._key(key_id(public_key))))
+        issued = and_(KEYS.c.terminal == self.terminal, KEYS.c.standing == ISSUED)
+        self._connection.execute(delete(KEYS).where(issued))
+        known = self._connection.scalar(select(KEYS.c.standing).where(self._key(key_id(public_key))))
         if known is None:  # else the terminal asked anew for the key that it has
             _add_key(self._connection, self.terminal, self.facts["generation"], public_key, ISSUED)
 
@@ -509,7 +395,7 @@ class Entry:
         row |= {"kind": claims.kind.name, "taken_at": now_s, "taken_by": by, "message": message}
         try:
             with self._connection.begin_nested():
-                self.message = _inserted(self._connection, _messages, row)
+                self.message = _inserted(self._connection, MESSAGES, row)
         except IntegrityError:
             self._change(duplicates=self.facts["duplicates"] + 1)
             return False
@@ -534,28 +420,28 @@ class Entry:
     def queue(self, kind: str, body: dict[str, Any], now_s: int) -> int:
         """A message to the terminal, to be sent when its turn has come; gives its number. Raises SchemaError."""
         if kind in LATEST_ONLY:
-            waiting = and_(_orders.c.terminal == self.terminal, _orders.c.kind == kind, _orders.c.standing == WAITING)
-            self._connection.execute(delete(_orders).where(waiting))
+            waiting = and_(ORDERS.c.terminal == self.terminal, ORDERS.c.kind == kind, ORDERS.c.standing == WAITING)
+            self._connection.execute(delete(ORDERS).where(waiting))
         row = {"terminal": self.terminal, "kind": kind, "fields": encode(encode_body(kind_named(kind), body)), "asked_at": now_s}
         row |= {"standing": WAITING, "sequence": 0, "expires": 0, "sent_at": 0, "times_sent": 0, "sent_anew": False}
-        return _inserted(self._connection, _orders, row)
+        return _inserted(self._connection, ORDERS, row)
 
     def standing_of(self, application: int) -> dict[str, Any] | None:
         """What is to be told anew of the review of an application: the last answer, or that it was received; None: an answer is under way,
         or there is no such application.
         """
-        of_terminal = and_(_orders.c.terminal == self.terminal, _orders.c.kind == "status")
-        for row in self._connection.execute(select(_orders).where(of_terminal).order_by(_orders.c.id.desc())):
+        of_terminal = and_(ORDERS.c.terminal == self.terminal, ORDERS.c.kind == "status")
+        for row in self._connection.execute(select(ORDERS).where(of_terminal).order_by(ORDERS.c.id.desc())):
             order = _order(row)
             if order.body["application"] == application:
                 return order.body if order.standing == DONE else None
-        query = select(_messages.c.message).where(_messages.c.terminal == self.terminal, _messages.c.kind == "application")
+        query = select(MESSAGES.c.message).where(MESSAGES.c.terminal == self.terminal, MESSAGES.c.kind == "application")
         numbers = [claims_of(message).body["application"] for message in self._connection.scalars(query)]
         return {"application": application, "status": REVIEW_RECEIVED} if application in numbers else None
 
     def in_flight(self, name: bytes) -> Order | None:
         """The order in flight, if that is its name."""
-        query = select(_orders).where(_orders.c.id == self.facts["in_flight"], _orders.c.name == name)
+        query = select(ORDERS).where(ORDERS.c.id == self.facts["in_flight"], ORDERS.c.name == name)
         row = self._connection.execute(query).one_or_none()
         return None if row is None else _order(row)
 
@@ -566,13 +452,13 @@ class Entry:
             change["receipt"] = self.message
         elif standing == WAITING:
             change["sent_anew"] = True
-        self._connection.execute(update(_orders).where(_orders.c.id == order.id).values(change))
+        self._connection.execute(update(ORDERS).where(ORDERS.c.id == order.id).values(change))
         self._change(in_flight=None)
 
     def release(self) -> None:
         """What is held may be sent anew."""
-        held = and_(_orders.c.terminal == self.terminal, _orders.c.standing == HELD)
-        self._connection.execute(update(_orders).where(held).values(standing=WAITING))
+        held = and_(ORDERS.c.terminal == self.terminal, ORDERS.c.standing == HELD)
+        self._connection.execute(update(ORDERS).where(held).values(standing=WAITING))
 
     def trusts(self, kid: bytes | None) -> None:
         """The terminal has taken the acquirer's key of that kid: what goes to it is signed by it from now on. None: by the present one."""
@@ -594,26 +480,14 @@ class Entry:
 
     def alarm(self, name: str, detail: str, now_s: int) -> None:
         row = {"terminal": self.terminal, "at": now_s, "name": name, "detail": detail[:256]}
-        self._connection.execute(insert(_alarms).values(row))
+        self._connection.execute(insert(ALARMS).values(row))
 
     def _key(self, kid: bytes) -> Any:
-        return and_(_keys.c.terminal == self.terminal, _keys.c.kid == kid, _keys.c.generation == self.facts["generation"])
+        return and_(KEYS.c.terminal == self.terminal, KEYS.c.kid == kid, KEYS.c.generation == self.facts["generation"])
 
     def _change(self, **values: Any) -> None:
         self.facts.update(values)
-        self._connection.execute(update(_terminals).where(_terminals.c.terminal == self.terminal).values(values))
-
-
-def make_tables(engine: Engine, tables: MetaData) -> None:
-    """Those that are missing. Another process may be making them at the same moment: what it has made by then is found at the next look."""
-    for left in (1, 0):
-        try:
-            with engine.begin() as connection:
-                tables.create_all(connection)
-                return
-        except (IntegrityError, ProgrammingError):
-            if not left:
-                raise
+        self._connection.execute(update(TERMINALS).where(TERMINALS.c.terminal == self.terminal).values(values))
 
 
 def claims_of(message: bytes) -> Claims:
@@ -630,11 +504,11 @@ def _inserted(connection: Connection, table: Table, row: dict[str, Any]) -> int:
 
 def _add_key(connection: Connection, terminal: str, generation: int, public_key: bytes, standing: str) -> None:
     row = {"terminal": terminal, "kid": key_id(public_key), "generation": generation, "public_key": public_key}
-    connection.execute(insert(_keys).values(row | {"standing": standing, "below": 0, "until": 0}))
+    connection.execute(insert(KEYS).values(row | {"standing": standing, "below": 0, "until": 0}))
 
 
 def _open_orders(connection: Connection, terminal: str) -> list[Order]:
-    query = select(_orders).where(_orders.c.terminal == terminal, _orders.c.standing != DONE).order_by(_orders.c.id)
+    query = select(ORDERS).where(ORDERS.c.terminal == terminal, ORDERS.c.standing != DONE).order_by(ORDERS.c.id)
     return [_order(row) for row in connection.execute(query)]
 
 
@@ -643,34 +517,3 @@ def _order(row: Any) -> Order:
     message, name = row.message or b"", row.name or b""
     facts = (row.standing, row.sequence, row.expires, message, name, row.sent_at, row.times_sent, row.sent_anew, row.receipt)
     return Order(row.id, row.terminal, row.kind, body, *facts)
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:
-    """Transactions are ours to begin, not the driver's; readers do not wait for a writer; what is written is on the disk."""
-    connection.isolation_level = None
-    connection.execute(f"PRAGMA busy_timeout = {LOCK_TIMEOUT_S * 1000}")
-    _write_ahead(connection)
-    connection.execute("PRAGMA synchronous = FULL")
-
-
-def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Of those who ask for it at the same moment one gets it, and the others are told at once that the file is locked."""
-    end = time.monotonic() + LOCK_TIMEOUT_S
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError:
-            if time.monotonic() >= end:
-                raise
-            time.sleep(0.01)
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    """A transaction that writes waits at its beginning: one that reads first could not be written when another was quicker."""
-    reads = connection.get_execution_options().get("reads", False)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
-
-
-def _begin_postgresql(connection: Connection) -> None:
-    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'")

@@ -17,7 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from firmware_agent.messages.schema import Claims, kind_named, topic
 from host_sim.acquirer.activation import Codes
 from host_sim.acquirer.codec import Signer
-from host_sim.acquirer.registry import IN_MEMORY, Entry, Follower, Order, Registry, RegistryError
+from host_sim.acquirer.database import IN_MEMORY
+from host_sim.acquirer.registry import Entry, Follower, Order, Registry, RegistryError
 from host_sim.acquirer.rules import DONE, IN_FLIGHT, WAITING
 from tests.acquirer.databases import postgresql
 
@@ -204,7 +205,7 @@ def test_a_database_that_cannot_be_opened_is_one_line_without_its_password(tmp_p
 
 
 def test_a_process_that_waits_too_long_for_anothers_transaction_is_told_so(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("host_sim.acquirer.registry.LOCK_TIMEOUT_S", 1)
+    monkeypatch.setattr("host_sim.acquirer.database.LOCK_TIMEOUT_S", 1)
     first, second = Registry(url), Registry(url)
     first.enrol("T1", KEY)
     with first.entry("T1"), pytest.raises(SQLAlchemyError):
