@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TextIO
 
 from firmware_agent.texts import LANGUAGES
-from host_sim import coverage, trial
+from host_sim import trial
 from host_sim.attacks.run import document, run_attacks
 from host_sim.attacks.siege import AttackError
 from host_sim.boards import boards
@@ -25,12 +25,13 @@ from host_sim.desktop import command as desktop
 from host_sim.evidence_package import is_package, verify_package_and_print
 from host_sim.fault_matrix import run_matrix
 from host_sim.fleet import command as fleet
-from host_sim.junit import junit_xml
 from host_sim.platform import TIMES, time_of_name
-from host_sim.runs import Run, run_all
-from host_sim.scenario import ScenarioError, load
+from host_sim.scenarios import coverage
+from host_sim.scenarios.junit import junit_xml
+from host_sim.scenarios.runs import Run, run_all
+from host_sim.scenarios.scenario import ScenarioError, load
+from host_sim.scenarios.story import Outcome, play
 from host_sim.simulated_time import SEED
-from host_sim.story import Outcome, play
 from host_sim.terminal import RUNTIMES, TerminalFailure, check_runtime, runtime_of
 from host_sim.verify import VerifyError, verify_and_print
 from host_sim.world import BROKERS, times_of

@@ -27,10 +27,10 @@ from firmware_agent.texts import LANGUAGES
 from host_sim.acquirer.acquirer import SLOT
 from host_sim.boards import boards
 from host_sim.brokers import HOST
-from host_sim.looking import STEP_TIMEOUT_S, StepFailed
 from host_sim.platform import RealTime, time_of_name
-from host_sim.scenario import EXPECTS, Step, load, step_of
-from host_sim.story import Player
+from host_sim.scenarios.looking import STEP_TIMEOUT_S, StepFailed
+from host_sim.scenarios.scenario import EXPECTS, Step, load, step_of
+from host_sim.scenarios.story import Player
 from host_sim.terminal import RUNTIMES, TerminalFailure, runtime_of, runtimes_of
 from host_sim.waiting import comes
 from host_sim.world import BROKERS, Shop, open_shop, times_of

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from firmware_agent.state.reasons import REASON_KINDS
-from host_sim.coverage import SCENARIOS, covering, document, rows_of
-from host_sim.runs import Ended, Run, Sum
-from host_sim.scenario import ROWS
+from host_sim.scenarios.coverage import SCENARIOS, covering, document, rows_of
+from host_sim.scenarios.runs import Ended, Run, Sum
+from host_sim.scenarios.scenario import ROWS
 
 ROOT = Path(__file__).parent.parent
 TESTS = ROOT / "tests"

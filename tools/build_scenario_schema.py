@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from firmware_agent.texts import LANGUAGES  # noqa: E402
 from host_sim.boards import board_folders  # noqa: E402
-from host_sim.scenario import DEVICES, ROWS, VERBS, WHERE, Argument  # noqa: E402
+from host_sim.scenarios.scenario import DEVICES, ROWS, VERBS, WHERE, Argument  # noqa: E402
 
 DOCUMENT = ROOT / "scenarios" / "schema.json"
 MANUAL = ROOT / "docs" / "simulation.md"

@@ -10,7 +10,7 @@ from firmware_agent.settings import DEFAULTS
 from firmware_agent.texts import LANGUAGES, SUFFIX
 from firmware_agent.texts import __file__ as texts_module
 from host_sim.boards import boards
-from host_sim.scenario import CARDS, EXPECTS, VERBS, Argument
+from host_sim.scenarios.scenario import CARDS, EXPECTS, VERBS, Argument
 from host_sim.terminal import RUNTIMES, TerminalFailure, check_runtime, facts_of, runtime_of
 
 # Prefixes of the terminal's texts that a page uses, and endings of those that are too long for it.

@@ -16,15 +16,15 @@ from PIL import Image
 
 from firmware_agent.application.review import DECISIONS
 from firmware_agent.screens.font import Font
-from host_sim.actions import Actions
 from host_sim.desktop.account_view import AccountView
 from host_sim.desktop.recorder import Reader, Recorder, Sight
 from host_sim.desktop.state_folder import KeptTerminal
 from host_sim.desktop.traffic import Messages
-from host_sim.looking import STILL_S, StepFailed
 from host_sim.microcontroller import Microcontroller
 from host_sim.reading import UNREADABLE, more_of_picture
-from host_sim.scenario import EXPECTS, Step
+from host_sim.scenarios.actions import Actions
+from host_sim.scenarios.looking import STILL_S, StepFailed
+from host_sim.scenarios.scenario import EXPECTS, Step
 from host_sim.terminal import DesktopTerminal, TerminalFailure, text_of_slip
 from host_sim.world import SECOND, Backend, Shop
 

@@ -16,8 +16,8 @@ import yaml
 from firmware_agent.texts import SUFFIX
 from firmware_agent.texts import __file__ as texts_module
 from firmware_agent.texts import load as load_texts
-from host_sim.looking import squeezed
-from host_sim.scenario import Step
+from host_sim.scenarios.looking import squeezed
+from host_sim.scenarios.scenario import Step
 
 TITLE = ".title"
 TITLE_LINES = 3  # that a title takes at most, on the smallest display

@@ -31,8 +31,8 @@ from host_sim.desktop.live_terminal import LiveTerminal
 from host_sim.desktop.session import Session, Wrong
 from host_sim.desktop.state_folder import StateFolder
 from host_sim.desktop.traffic import NoAnswer
-from host_sim.looking import StepFailed
-from host_sim.scenario import ScenarioError, step_of
+from host_sim.scenarios.looking import StepFailed
+from host_sim.scenarios.scenario import ScenarioError, step_of
 from host_sim.terminal import TerminalFailure
 
 HOST = "127.0.0.1"

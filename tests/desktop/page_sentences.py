@@ -16,8 +16,8 @@ from host_sim.wire_words import ACTIVATION_TEXTS, CLAIMS, REFUSAL_TEXTS
 HOST_SIM = Path(inspector.__file__).parents[1]
 # Source -> the calls whose last argument is said to a person, and the errors whose text is.
 SAID: dict[str, tuple[str, ...]] = {
-    "actions.py": ("tell", "StepFailed", "until", "_microcontroller"),
-    "looking.py": ("until", "until_mode"),
+    "scenarios/actions.py": ("tell", "StepFailed", "until", "_microcontroller"),
+    "scenarios/looking.py": ("until", "until_mode"),
     "payment_host.py": ("_tell",),
     "acquirer/acquirer.py": ("_told", "append"),
     "acquirer/activation.py": ("_told",),

@@ -14,7 +14,7 @@ from host_sim.boards import boards
 from host_sim.desktop import server
 from host_sim.desktop.choices import choices
 from host_sim.desktop.inspector import _plain
-from host_sim.scenario import VERBS
+from host_sim.scenarios.scenario import VERBS
 from host_sim.terminal import facts_of
 from tests.desktop import page_sentences
 from tests.desktop.page_sentences import VALUE

@@ -16,7 +16,7 @@ from firmware_agent.texts import LANGUAGES
 from host_sim.desktop.hub import MOST_WAITING, Hub
 from host_sim.desktop.server import STATIC
 from host_sim.machine.machine import RTC_FORMAT, RTC_READ
-from host_sim.scenario import EXPECTS, VERBS
+from host_sim.scenarios.scenario import EXPECTS, VERBS
 from tests.desktop.sim_desk import Desk, OneTerminal, desk
 
 

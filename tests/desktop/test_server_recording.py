@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from host_sim.desktop.recorder import STEADY_S, Reader, Recorder, Sight
-from host_sim.scenario import Step, load
-from host_sim.story import play
+from host_sim.scenarios.scenario import Step, load
+from host_sim.scenarios.story import play
 from tests.desktop.sim_desk import Desk, OneTerminal, desk
 
 READER = Reader("en")

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from boards.esp32s3_counter import board
-from host_sim.actions import REFUSAL_OF
 from host_sim.bench import WIRING, Bench
 from host_sim.buses import I2cBus, SpiBus, UartLine
 from host_sim.chips.atecc608 import Atecc608Chip
@@ -32,7 +31,8 @@ from host_sim.linux.machine import MODELS as LINUX_MODELS
 from host_sim.linux.names import Names
 from host_sim.mishaps import Power, Program
 from host_sim.payment_host import PaymentHost
-from host_sim.scenario import CARDS, HOSTILE, VERBS, Argument, load
+from host_sim.scenarios.actions import REFUSAL_OF
+from host_sim.scenarios.scenario import CARDS, HOSTILE, VERBS, Argument, load
 from host_sim.uplink import Uplink
 from tests.hal import wired
 

@@ -126,7 +126,7 @@ def test_a_test_is_there_once_for_each_kind_of_terminal_and_the_marker_comes_bef
 FAILING = """
 import asyncio
 import pytest
-from host_sim.looking import StepFailed
+from host_sim.scenarios.looking import StepFailed
 from host_sim.testing import WorldFailure
 
 pytestmark = pytest.mark.reinstate(runtime="cpython")
@@ -177,7 +177,7 @@ def test_what_fails_is_told_with_what_was_to_be_seen_and_waits_have_limits(run: 
     assert "3 passed" in done.stdout and "1 failed" in done.stdout and "1 error" in done.stdout, done.stdout[-4000:]
     report = done.stdout
     assert "press no such key: no key 'no such key'; there are: 1, 2, 3" in report
-    assert "host_sim/looking.py" not in report and "host_sim/testing.py" not in report  # the test's own line is shown
+    assert "host_sim/scenarios/looking.py" not in report and "host_sim/testing.py" not in report  # the test's own line is shown
     assert "Ready for payments." in report.partition("Terminal: display")[2]
     assert "acquirer  T0000001: verified state in_service" in report.partition("Terminal: end of the log")[2]
     assert "TerminalFailure: the program ended with an error: crash of a test" in report
@@ -191,7 +191,7 @@ def test_what_fails_is_told_with_what_was_to_be_seen_and_waits_have_limits(run: 
 TIMED = """
 import asyncio, concurrent.futures, time
 import pytest
-from host_sim.looking import StepFailed
+from host_sim.scenarios.looking import StepFailed
 from host_sim.testing import WorldFailure
 
 HOUR_S = 3600

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from host_sim.cli import main
-from host_sim.runs import Ended, Run, Sum, run_all
+from host_sim.scenarios.runs import Ended, Run, Sum, run_all
 
 GOOD = "scenario: nothing much\nsteps:\n  - say: nothing\n"
 BAD = "scenario: cannot be\nsteps:\n  - press: no such key\n"

@@ -14,7 +14,7 @@ import yaml
 from jsonschema import Draft7Validator
 
 from host_sim.boards import FURTHER
-from host_sim.scenario import VERBS, Argument, ScenarioError, load
+from host_sim.scenarios.scenario import VERBS, Argument, ScenarioError, load
 from tools import build_scenario_schema
 
 ROOT = Path(__file__).parents[2]

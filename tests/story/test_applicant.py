@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from host_sim.scenario import Step
-from host_sim.story import Player
+from host_sim.scenarios.scenario import Step
+from host_sim.scenarios.story import Player
 from host_sim.terminal import RUNTIMES
 from host_sim.world import SETTINGS, TERMINAL, Shop
 from tests.story.world import heard_by, run_story, until

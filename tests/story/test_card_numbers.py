@@ -15,9 +15,9 @@ from firmware_agent.links.link import Message
 from firmware_agent.messages.cbor import encode
 from firmware_agent.texts import load
 from host_sim.chips.cards import OK, PPSE, PaymentCard, tlv
-from host_sim.looking import Onlooker
-from host_sim.scenario import Step
-from host_sim.story import Player
+from host_sim.scenarios.looking import Onlooker
+from host_sim.scenarios.scenario import Step
+from host_sim.scenarios.story import Player
 from host_sim.terminal import RUNTIMES
 from host_sim.world import PIN, TERMINAL, Shop
 from tests.story.world import LIMIT_S, run_story, until

@@ -33,9 +33,9 @@ from firmware_agent.state.machine import OUT_OF_ORDER, Suspended
 from firmware_agent.state.reasons import ACTOR_HOST, Reason
 from firmware_agent.texts import LANGUAGES, load
 from host_sim import technician
-from host_sim.actions import BADGE, Actions
 from host_sim.cli import main
-from host_sim.expectations import export_of
+from host_sim.scenarios.actions import BADGE, Actions
+from host_sim.scenarios.expectations import export_of
 from host_sim.terminal import RUNTIMES
 from host_sim.world import PIN, TERMINAL, Shop
 from tests.core import test_export as runs

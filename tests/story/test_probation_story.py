@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from host_sim.scenario import step_of
+from host_sim.scenarios.scenario import step_of
+from host_sim.scenarios.story import Player
 from host_sim.simulated_time import SimulatedTime
-from host_sim.story import Player
 from host_sim.world import Shop
 from tests.story.world import run_story, until
 

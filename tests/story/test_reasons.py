@@ -10,7 +10,7 @@ import pytest
 
 from firmware_agent.state.reasons import REASON_KINDS
 from firmware_agent.texts import LANGUAGES
-from host_sim.runs import Run, run_all
+from host_sim.scenarios.runs import Run, run_all
 from host_sim.terminal import RUNTIMES
 
 REASONS = Path(__file__).parent.parent.parent / "scenarios" / "reasons"

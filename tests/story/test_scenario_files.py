@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from host_sim.actions import Actions
-from host_sim.expectations import Expectations
-from host_sim.scenario import EXPECTS, VERBS, ScenarioError, load
+from host_sim.scenarios.actions import Actions
+from host_sim.scenarios.expectations import Expectations
+from host_sim.scenarios.scenario import EXPECTS, VERBS, ScenarioError, load
 
 HEAD = "scenario: a test\nsteps:\n"
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from host_sim.platform import RealTime
-from host_sim.scenario import load
+from host_sim.scenarios.scenario import load
+from host_sim.scenarios.story import Outcome, play
 from host_sim.simulated_time import SimulatedTime
-from host_sim.story import Outcome, play
 from host_sim.terminal import RUNTIMES
 
 FOLDER = Path(__file__).parent.parent.parent / "scenarios"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from host_sim.cli import WRONG_USAGE, main
-from host_sim.scenario import load
+from host_sim.scenarios.scenario import load
+from host_sim.scenarios.story import Outcome, play
 from host_sim.simulated_time import SimulatedTime
-from host_sim.story import Outcome, play
 from host_sim.terminal import RUNTIMES
 
 AN_ORDER = """scenario: An order, and an hour without power

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from host_sim.scenario import Step
-from host_sim.story import Player
+from host_sim.scenarios.scenario import Step
+from host_sim.scenarios.story import Player
 from host_sim.world import Shop
 from tests.story.world import run_story, until
 

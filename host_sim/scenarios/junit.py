@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from host_sim.story import Outcome
+from host_sim.scenarios.story import Outcome
 
 
 def junit_xml(outcome: Outcome) -> str:

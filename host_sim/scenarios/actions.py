@@ -25,10 +25,10 @@ from host_sim.acquirer.equipment import software_element
 from host_sim.brokers import BrokerFailure
 from host_sim.chips.cards import BadgeCard, Card, MuteCard, NoPpseCard, PaymentCard, StrictLeCard
 from host_sim.firmware import release
-from host_sim.looking import Onlooker, StepFailed
 from host_sim.microcontroller import Microcontroller
 from host_sim.provision import issue_badge
-from host_sim.scenario import Step
+from host_sim.scenarios.looking import Onlooker, StepFailed
+from host_sim.scenarios.scenario import Step
 from host_sim.simulated_time import SimulatedTime
 from host_sim.technician import Technician
 from host_sim.waiting import comes

@@ -7,11 +7,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from host_sim.actions import Actions
-from host_sim.expectations import Expectations
-from host_sim.looking import Onlooker, StepFailed
 from host_sim.platform import RealTime, Time
-from host_sim.scenario import EXPECTS, Scenario, Step
+from host_sim.scenarios.actions import Actions
+from host_sim.scenarios.expectations import Expectations
+from host_sim.scenarios.looking import Onlooker, StepFailed
+from host_sim.scenarios.scenario import EXPECTS, Scenario, Step
 from host_sim.simulated_time import SimulatedTime
 from host_sim.terminal import TerminalFailure
 from host_sim.world import Shop, Tell, open_shop

@@ -15,8 +15,8 @@ from firmware_agent.selftest.report import from_list
 from firmware_agent.state.machine import LEVEL_SUPERIOR
 from firmware_agent.state.reasons import Reason
 from host_sim.evidence_package import exports_of, verify_package
-from host_sim.looking import Onlooker, StepFailed, squeezed
-from host_sim.scenario import Step
+from host_sim.scenarios.looking import Onlooker, StepFailed, squeezed
+from host_sim.scenarios.scenario import Step
 from host_sim.verify import Key
 from host_sim.world import Shop
 

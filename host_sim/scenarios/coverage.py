@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from host_sim.runs import Run, Sum
-from host_sim.scenario import ROWS, load
+from host_sim.scenarios.runs import Run, Sum
+from host_sim.scenarios.scenario import ROWS, load
 
-SCENARIOS = Path(__file__).resolve().parent.parent / "scenarios"
+SCENARIOS = Path(__file__).resolve().parents[2] / "scenarios"
 
 
 @dataclass(frozen=True)
