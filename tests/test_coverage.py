@@ -12,7 +12,7 @@ import pytest
 from firmware_agent.state.reasons import REASON_KINDS
 from host_sim.scenarios.coverage import SCENARIOS, covering, document, rows_of
 from host_sim.scenarios.runs import Ended, Run, Sum
-from host_sim.scenarios.scenario import ROWS
+from host_sim.scenarios.scenario import ROWS, ScenarioError
 
 ROOT = Path(__file__).parent.parent
 TESTS = ROOT / "tests"
@@ -76,6 +76,11 @@ def test_each_of_the_twelve_reasons_has_its_whole_recovery() -> None:
     covers = covering()
     for kind in REASON_KINDS:
         assert f"S{kind.number}" in covers[SCENARIOS / "reasons" / f"{kind.code}.yaml"]
+
+
+def test_without_the_repository_it_is_said_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match="no scenarios here; they are in the repository"):
+        covering(tmp_path / "scenarios")
 
 
 def test_a_row_holds_when_every_scenario_that_covers_it_passes_and_there_is_one() -> None:

@@ -78,7 +78,10 @@ def _orders(**body: Any) -> Play:
 
 def _vectors() -> Iterator[AnAttack]:
     """What is bad in itself, and does not hang on time, sequence or key. A good envelope gets a signature that holds here."""
-    document = json.loads(VECTORS.read_text(encoding="utf-8"))
+    try:
+        document = json.loads(VECTORS.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise AttackError(f"{VECTORS}: no test vectors here; they are in the repository, not in the installed package") from error
     for vector in document["vectors"]:
         refusal = vector.get("receipt", "")
         if vector["refusal"] in ("unknown_key", "bad_signature") or refusal in ("", "expired", "from_the_future", "replayed"):

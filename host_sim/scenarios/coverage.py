@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from host_sim.scenarios.runs import Run, Sum
-from host_sim.scenarios.scenario import ROWS, load
+from host_sim.scenarios.scenario import ROWS, ScenarioError, load
 
 SCENARIOS = Path(__file__).resolve().parents[2] / "scenarios"
 
@@ -23,7 +23,9 @@ class Row:
 
 
 def covering(folder: Path = SCENARIOS) -> dict[Path, tuple[str, ...]]:
-    """Scenario -> the rows that it covers, of those that cover something. Raises ScenarioError for a file that is none."""
+    """Scenario -> the rows that it covers, of those that cover something. Raises ScenarioError: a file is none, the folder is missing."""
+    if not folder.is_dir():
+        raise ScenarioError(f"{folder}: no scenarios here; they are in the repository, not in the installed package")
     covers = {path: load(path).covers for path in sorted(folder.rglob("*.yaml"))}
     return {path: rows for path, rows in covers.items() if rows}
 

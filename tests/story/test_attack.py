@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,6 +96,15 @@ def test_what_broke_a_group_is_held_against_each_attack_of_it() -> None:
     results = asyncio.run(besiege(paper, [Attack(f"terminal.{number}", "expired", play) for number in range(2 * GROUP + 1)], print))
     assert len(paper.played) == paper.begun == len(results) == 2 * GROUP + 1
     assert [result.failed for result in results] == [True] * GROUP + [False] * GROUP + [True]
+
+
+def test_without_the_repository_it_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(on_terminal, "VECTORS", tmp_path / "wire-vectors.json")
+    assert main(["attack", "--runtime", "cpython", "--only", "nothing.*"]) == WRONG_USAGE
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"reinstate: {tmp_path}/wire-vectors.json: no test vectors here; they are in the repository")
 
 
 def test_an_attack_that_could_not_be_played_has_not_failed() -> None:
