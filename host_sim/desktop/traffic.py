@@ -160,7 +160,9 @@ class Traffic:
         return self._passed(DOWN, topic, message, {key_id(public_key): public_key})
 
     def judged(self, terminal: str, passed: Passed, refusal: str) -> None:
-        """The acquirer has taken a message up, or has refused it."""
+        """The acquirer has taken a message up, or has refused it. The terminal may have been removed since it came."""
+        if terminal not in self.terminals:
+            return
         passed.verdict, passed.is_judged = refusal or VERIFIED, True
         self._told(terminal, passed)
         if not refusal and passed.kind == "receipt" and passed.claims is not None:

@@ -97,3 +97,17 @@ def test_a_receipt_for_what_nobody_sent_is_no_verdict(tmp_path: Path) -> None:
         assert line.lines() == [("sent", [])]
 
     on_a_line(tmp_path, work)
+
+
+def test_a_terminal_may_be_removed_while_its_receipt_is_judged(tmp_path: Path) -> None:
+    """Or the acquirer would hear nobody any more."""
+
+    async def work(line: Line) -> None:
+        topic, message = await line.order(1)
+        line.traffic.down(topic, message)
+        line.traffic.forget(TERMINAL)
+        told = list(line.told)
+        line.receipt(message)
+        assert line.told == told
+
+    on_a_line(tmp_path, work)
