@@ -79,7 +79,7 @@ def report() -> Claims:
 
 
 def order() -> Claims:
-    """An order as the acquirer makes it: a suspension with its reason, for a day,"""
+    """An order as the acquirer makes it: a suspension with its reason, good for a day."""
     body: dict[str, object] = {"action": "suspend", "reason": "violation"}
     return Claims(kind_named("order"), TERMINAL, 42, body, ACQUIRER, ISSUED_AT, ISSUED_AT + 86400)
 
@@ -304,7 +304,7 @@ def table(document: dict[str, Any]) -> Iterator[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Bytes and speed of a signed report, beside other forms.")
+    parser = argparse.ArgumentParser(description="Bytes of a signed report, and speed of reports and orders, beside other forms.")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of the table")
     parser.add_argument("--rounds", type=_positive, default=51, help="rounds of each work (default: %(default)s)")
     parser.add_argument("--calls", type=_positive, default=100, help="calls of each form in a round (default: %(default)s)")

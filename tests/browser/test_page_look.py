@@ -69,13 +69,16 @@ def _same_pixels(shown: Image.Image, wanted: Image.Image, name: str) -> None:
     raise AssertionError(f"{name} looks otherwise than it is in {difference.getbbox()}: see {PICTURES}/{name}.*.png")
 
 
+def _window(desk: Desk) -> Image.Image:
+    return Image.open(io.BytesIO(desk.page.screenshot(animations="disabled")))
+
+
 def _shown(desk: Desk, image: Locator) -> Image.Image:
     """As it is painted: a browser begins on a whole pixel of its own."""
     box = image.bounding_box()
     assert box is not None
     left, top = round(box["x"]), round(box["y"])
-    window = Image.open(io.BytesIO(desk.page.screenshot(animations="disabled")))
-    return window.crop((left, top, left + round(box["width"]), top + round(box["height"])))
+    return _window(desk).crop((left, top, left + round(box["width"]), top + round(box["height"])))
 
 
 def _original(image: Locator) -> Image.Image:
@@ -192,7 +195,7 @@ def _compare_small(desk: Desk, name: str) -> None:
     """ACCEPT=1 takes over how it looks now. Skips where the page is in other letters than those in which it was agreed."""
     fonts = _fonts(desk)
     desk.page.mouse.move(0, 0)
-    window = Image.open(io.BytesIO(desk.page.screenshot(animations="disabled"))).convert("RGB")
+    window = _window(desk).convert("RGB")
     small = window.resize((window.width // SMALL, window.height // SMALL), Image.Resampling.BOX)
     path = AGREED / f"{name}.png"
     if os.environ.get("ACCEPT"):
